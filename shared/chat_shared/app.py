@@ -1,0 +1,243 @@
+"""Service defaults: health, readiness, metrics, request ids, logs, error bodies, start and shutdown."""
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+import uvicorn
+from fastapi import FastAPI, Response
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chat_shared.contracts.envelope import Problem
+from chat_shared.error_handlers import install_error_handlers, problem_response
+from chat_shared.errors import Unavailable
+from chat_shared.lifecycle import Component
+from chat_shared.logging import configure_logging, get_logger
+from chat_shared.metrics import HTTP_SECONDS, metrics_endpoint
+from chat_shared.request_context import DEADLINE_HEADER, REQUEST_ID_HEADER, set_deadline, set_request_id
+from chat_shared.settings import ServiceSettings
+
+log = get_logger(__name__)
+
+Check = Callable[[], Awaitable[None]]
+
+MAX_JSON_BODY = 256 * 1024
+CHECK_SECONDS = 2.0
+EXIT_BAD_SETTINGS = 2
+PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+def create_service_app(
+    settings: ServiceSettings,
+    *,
+    title: str,
+    description: str,
+    components: Sequence[Component],
+    checks: Mapping[str, Check],
+    is_prepared: Callable[[], bool] = lambda: True,
+    max_body_size: int = MAX_JSON_BODY,
+) -> FastAPI:
+    """Return an app with everything a service of ours has besides its own routes.
+
+    Args:
+        components: started in this order, stopped in reverse.
+        checks: name of a dependency -> raises when it is not usable; all of them make `/readyz`.
+        is_prepared: false until the service may work at all (its indexes stand); 503 until then.
+        max_body_size: bytes of a request body; larger is 413. A route may set its own.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            for component in components:
+                await component.start()
+                stack.push_async_callback(component.stop)
+            log.info("service started", port=settings.port)
+            yield
+            log.info("service stops")
+
+    app = FastAPI(
+        title=title,
+        description=description,
+        version="1.0.0",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        max_body_size=max_body_size,
+        separate_input_output_schemas=False,
+    )
+    app.state.service_token = settings.service_token.get_secret_value()
+    app.add_middleware(PreparationGate, is_prepared=is_prepared)
+    app.add_middleware(RequestContextMiddleware)
+    install_error_handlers(app)
+    _add_probes(app, checks)
+    _document_problems(app)
+    return app
+
+
+def _add_probes(app: FastAPI, checks: Mapping[str, Check]) -> None:
+    async def healthz() -> dict[str, str]:
+        return {"status": "alive"}
+
+    async def readyz(response: Response) -> dict[str, str]:
+        outcomes = await asyncio.gather(*(_outcome(check) for check in checks.values()))
+        response.status_code = 200 if all(outcome == "ok" for outcome in outcomes) else 503
+        return dict(zip(checks, outcomes, strict=True))
+
+    app.add_api_route("/healthz", healthz, include_in_schema=False)
+    app.add_api_route("/readyz", readyz, include_in_schema=False)
+    app.add_route("/metrics", metrics_endpoint, include_in_schema=False)
+
+
+async def _outcome(check: Check) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check()
+    except Unavailable as error:
+        return error.message
+    except Exception as error:
+        return type(error).__name__
+    return "ok"
+
+
+def _document_problems(app: FastAPI) -> None:
+    """Put the schema that `problem_responses` refers to into the OpenAPI document."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, object]:
+        document = generate()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(problem.pop("$defs", {}))
+        schemas["Problem"] = problem
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+class PreparationGate:
+    """Answers 503 to everything but the probes until the service is prepared."""
+
+    def __init__(self, app: ASGIApp, is_prepared: Callable[[], bool]) -> None:
+        self._app = app
+        self._is_prepared = is_prepared
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http" or scope["path"] in PROBE_PATHS or self._is_prepared():
+            await self._app(scope, receive, send)
+        else:
+            refusal = problem_response(Unavailable("The service is starting; try again"), scope["path"])
+            await refusal(scope, receive, send)
+
+
+class RequestContextMiddleware:
+    """Gives each request its id and deadline, and one log line and one metric when it is done."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = set_request_id(headers.get(REQUEST_ID_HEADER.encode(), b"").decode("latin-1"))
+        set_deadline(headers.get(DEADLINE_HEADER.encode(), b"").decode("latin-1") or None)
+        status = 500
+        started = time.perf_counter()
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (REQUEST_ID_HEADER.encode(), request_id.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                self._record(scope, status, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "")
+        HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
+        if scope["path"] not in PROBE_PATHS and not (route.startswith("/internal/") and status < 400):
+            log.info(
+                "request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1)
+            )
+
+
+async def _serve(app: FastAPI, settings: ServiceSettings) -> None:
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        lifespan="on",
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+    await uvicorn.Server(config).serve()
+
+
+def run_service(
+    load: Callable[[], ServiceSettings],
+    create_app: Callable[[ServiceSettings], FastAPI],
+    serve: Callable[[FastAPI, ServiceSettings], Awaitable[None]] = _serve,
+) -> None:
+    """Run a service until SIGTERM: the whole of a `__main__`.
+
+    Exits with 2 and one line per setting when the settings are not usable.
+
+    Args:
+        load: reads the settings.
+        create_app: wires the service; called inside the running event loop.
+        serve: runs the app; the gateway brings its own.
+    """
+    try:
+        settings = load()
+    except (ValidationError, SettingsError) as error:
+        sys.stderr.write(_explain(error))
+        sys.exit(EXIT_BAD_SETTINGS)
+    configure_logging(settings.service, settings.instance, settings.log_level)
+
+    async def main() -> None:
+        await serve(create_app(settings), settings)
+
+    with asyncio.Runner(loop_factory=_event_loop_factory()) as runner:
+        runner.run(main())
+
+
+def _event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _explain(error: ValidationError | SettingsError) -> str:
+    if isinstance(error, SettingsError):
+        return f"This service cannot start: {error}\n"
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in problem["loc"])
+        lines.append(f"  {name}: {problem['msg']}" if name else f"  {problem['msg']}")
+    return "This service cannot start. Set these and try again:\n" + "\n".join(lines) + "\n"

@@ -1,0 +1,112 @@
+"""What happens to one delivery: parse, handle, acknowledge; or retry, give back, or set aside."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aio_pika.abc import AbstractIncomingMessage
+from pydantic import ValidationError
+from pymongo.errors import ConnectionFailure, PyMongoError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from chat_shared.contracts.events import EVENTS, Event
+from chat_shared.errors import ChatError
+from chat_shared.logging import get_logger
+from chat_shared.metrics import EVENTS_CONSUMED
+from chat_shared.request_context import REQUEST_ID_HEADER, set_request_id
+
+log = get_logger(__name__)
+
+Handler = Callable[[Event], Awaitable[None]]
+
+MAX_RETRY_SECONDS = 10.0
+
+
+class UnknownEvent(Exception):
+    """A delivery that no event model describes."""
+
+
+def is_transient(error: Exception) -> bool:
+    """Tell whether a dependency was away, so that the same work will succeed later."""
+    if isinstance(error, ChatError):
+        return error.retryable
+    if isinstance(error, PyMongoError):
+        return isinstance(error, ConnectionFailure) or error.timeout
+    return isinstance(error, RedisConnectionError | RedisTimeoutError | TimeoutError | OSError)
+
+
+@dataclass(slots=True)
+class Consumer:
+    """Handles the deliveries of one queue."""
+
+    queue: str
+    handler: Handler
+    in_order: bool = False
+    """Handle one delivery at a time, oldest first (a lock is fair)."""
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def __call__(self, message: AbstractIncomingMessage) -> None:
+        """Handle one delivery and settle it; a delivery is acknowledged only after its effect."""
+        set_request_id(_header(message, REQUEST_ID_HEADER))
+        try:
+            outcome = await self._settle(message)
+        except Exception as error:
+            # The channel is gone, so this settles nothing: the broker delivers the message again.
+            log.info("delivery not settled", queue=self.queue, error=repr(error))
+            outcome = "unsettled"
+        EVENTS_CONSUMED.labels(self.queue, outcome).inc()
+
+    async def _settle(self, message: AbstractIncomingMessage) -> str:
+        try:
+            event = parse_event(message.routing_key or "", message.body)
+        except (UnknownEvent, ValidationError) as error:
+            log.error("event set aside: it has the wrong form", queue=self.queue, error=type(error).__name__)
+            await message.reject(requeue=False)
+            return "invalid"
+        try:
+            await self._handle(event)
+        except Exception as error:
+            log.error("event handler failed", queue=self.queue, event_id=event.event_id, exc_info=error)
+            await message.nack(requeue=True)
+            return "failed"
+        await message.ack()
+        return "done"
+
+    async def _handle(self, event: Event) -> None:
+        if self.in_order:
+            async with self._turn:
+                await self._handle_until_possible(event)
+        else:
+            await self._handle_until_possible(event)
+
+    async def _handle_until_possible(self, event: Event) -> None:
+        pause = 0.1
+        while True:
+            try:
+                return await self.handler(event)
+            except Exception as error:
+                # Waiting here, not in the broker: an outage must not use up the delivery limit.
+                if not is_transient(error):
+                    raise
+                log.warning("event waits for a dependency", queue=self.queue, error=repr(error)[:200])
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, MAX_RETRY_SECONDS)
+
+
+def parse_event(key: str, body: bytes) -> Event:
+    """Return the event in a delivery.
+
+    Raises:
+        UnknownEvent: no event has this routing key.
+        ValidationError: the body is not of the event's form.
+    """
+    model = EVENTS.get(key)
+    if model is None:
+        raise UnknownEvent(key)
+    return model.model_validate_json(body)
+
+
+def _header(message: AbstractIncomingMessage, name: str) -> str | None:
+    value = message.headers.get(name)
+    return value if isinstance(value, str) else None

@@ -1,0 +1,174 @@
+"""Facts on the topic exchange `chat.events`: past tense, durable, delivered at least once.
+
+A consumer sees an event again after a crash, and two events of one room may swap places when two
+processes published them; `rev` (a per-room counter) says which membership fact is the newer one.
+A change to an event only adds fields; anything else is a new version with a new key.
+"""
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from chat_shared.contracts.base import EntityId, Timestamp, WireModel, utc_now
+from chat_shared.ids import uuid7
+
+
+class Event(WireModel):
+    """What every event carries beside its own fields."""
+
+    key: ClassVar[str]
+
+    event_id: str = Field(default_factory=uuid7)
+    occurred_at: Timestamp = Field(default_factory=utc_now)
+
+
+class UserRegistered(Event):
+    """An account was made."""
+
+    key: ClassVar[str] = "user.registered.v1"
+    user_id: EntityId
+    username: str
+
+
+class UserUpdated(Event):
+    """A public profile changed."""
+
+    key: ClassVar[str] = "user.updated.v1"
+    user_id: EntityId
+    username: str
+    avatar_url: str | None = None
+
+
+class UserDeleted(Event):
+    """An account is gone, and all that belongs to it has to go."""
+
+    key: ClassVar[str] = "user.deleted.v1"
+    user_id: EntityId
+
+
+class SessionRevoked(Event):
+    """Sessions ended: their sockets close and their access tokens count no more."""
+
+    key: ClassVar[str] = "session.revoked.v1"
+    user_id: EntityId
+    session_ids: list[str] = Field(max_length=1000)
+    reason: Literal["logout", "revoked", "refresh_reuse", "password_changed", "account_deleted"]
+
+
+class RoomCreated(Event):
+    """A room was made; its owner is its first member."""
+
+    key: ClassVar[str] = "room.created.v1"
+    room_id: EntityId
+    room_name: str
+    room_type: Literal["public", "private"]
+    created_by: EntityId
+
+
+class RoomUpdated(Event):
+    """Name, type, description or owner of a room changed."""
+
+    key: ClassVar[str] = "room.updated.v1"
+    room_id: EntityId
+    room_name: str
+    room_type: Literal["public", "private"]
+    description: str
+    created_by: EntityId
+    updated_at: Timestamp
+    rev: int
+
+
+class RoomDeleted(Event):
+    """A room is gone with its memberships; its messages and keys have to go."""
+
+    key: ClassVar[str] = "room.deleted.v1"
+    room_id: EntityId
+    rev: int
+
+
+class MemberJoined(Event):
+    """A user became a member."""
+
+    key: ClassVar[str] = "member.joined.v1"
+    room_id: EntityId
+    user_id: EntityId
+    role: Literal["owner", "admin", "member"]
+    member_count: int
+    rev: int
+
+
+class MemberLeft(Event):
+    """A user is no longer a member."""
+
+    key: ClassVar[str] = "member.left.v1"
+    room_id: EntityId
+    user_id: EntityId
+    reason: Literal["left", "removed", "account_deleted"]
+    member_count: int
+    rev: int
+
+
+class AppendedEntry(WireModel):
+    """One entry of a room's log, without its content."""
+
+    message_id: EntityId
+    seq: int
+    sender_id: EntityId
+    created_at: Timestamp
+
+
+class MessagesAppended(Event):
+    """Consecutive entries were committed to a room's log (never their text)."""
+
+    key: ClassVar[str] = "messages.appended.v1"
+    room_id: EntityId
+    entries: list[AppendedEntry] = Field(min_length=1)
+
+    @property
+    def last_seq(self) -> int:
+        """The highest `seq` of the batch."""
+        return self.entries[-1].seq
+
+    @property
+    def last_at(self) -> datetime:
+        """When the last entry of the batch was made."""
+        return self.entries[-1].created_at
+
+
+class MediaUploaded(Event):
+    """A file was stored."""
+
+    key: ClassVar[str] = "media.uploaded.v1"
+    media_id: EntityId
+    owner_id: EntityId
+    kind: Literal["image", "file", "avatar"]
+    size: int
+
+
+class MediaDeleted(Event):
+    """A file is gone."""
+
+    key: ClassVar[str] = "media.deleted.v1"
+    media_id: EntityId
+    owner_id: EntityId
+
+
+#: Every event, by routing key: what a consumer parses with and what the AsyncAPI document lists.
+EVENTS: dict[str, type[Event]] = {
+    event.key: event
+    for event in (
+        UserRegistered,
+        UserUpdated,
+        UserDeleted,
+        SessionRevoked,
+        RoomCreated,
+        RoomUpdated,
+        RoomDeleted,
+        MemberJoined,
+        MemberLeft,
+        MessagesAppended,
+        MediaUploaded,
+        MediaDeleted,
+    )
+}

@@ -1,0 +1,205 @@
+"""Payloads and acknowledgements of the Socket.IO events."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from chat_shared.contracts.base import EntityId, StrictModel, Timestamp, WireModel
+
+MAX_CONTENT_LENGTH = 4000
+MAX_SYNC_ROOMS = 200
+
+MessageType = Literal["text", "image"]
+
+
+def _bare_room_id(value: Any) -> Any:
+    """Existing clients send the room id itself where `{roomId}` is documented."""
+    return {"roomId": value} if isinstance(value, str) else value
+
+
+class JoinRoom(StrictModel):
+    """`join_room`: show me this room; `after` asks for what followed that `seq`."""
+
+    room_id: EntityId
+    after: int | None = Field(None, ge=0)
+
+    _accept_bare_id = model_validator(mode="before")(_bare_room_id)
+
+
+class LeaveRoom(StrictModel):
+    """`leave_room`: this connection no longer wants the room's messages."""
+
+    room_id: EntityId
+
+    _accept_bare_id = model_validator(mode="before")(_bare_room_id)
+
+
+class SendMessage(StrictModel):
+    """`send_message`: append to the room's log; repeat with the same `clientMessageId` until answered."""
+
+    room_id: EntityId
+    content: str = Field("", max_length=MAX_CONTENT_LENGTH)
+    message_type: MessageType = "text"
+    image_url: str | None = Field(None, min_length=1, max_length=500)
+    client_message_id: str | None = Field(None, min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")
+
+    @model_validator(mode="after")
+    def _carries_something(self) -> "SendMessage":
+        if self.message_type == "text" and not self.content.strip():
+            raise ValueError("content must not be empty")
+        if self.message_type == "text" and self.image_url is not None:
+            raise ValueError("imageUrl goes with messageType image")
+        if self.message_type == "image" and self.image_url is None:
+            raise ValueError("an image message needs imageUrl")
+        return self
+
+
+class SyncPosition(StrictModel):
+    """How far a client has applied one room."""
+
+    room_id: EntityId
+    after: int = Field(ge=0)
+
+
+class Sync(StrictModel):
+    """`sync`: send me all that I missed in these rooms, in order, and then the live messages."""
+
+    rooms: list[SyncPosition] = Field(min_length=1, max_length=MAX_SYNC_ROOMS)
+
+
+class Typing(StrictModel):
+    """`typing`: best effort, kept nowhere."""
+
+    room_id: EntityId
+    typing: bool
+
+
+class AckError(WireModel):
+    """Why an event was refused."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+class AckFailed(WireModel):
+    """The acknowledgement of an event that failed."""
+
+    ok: Literal[False] = False
+    error: AckError
+
+
+class AckDone(WireModel):
+    """The acknowledgement of `leave_room` and `typing`."""
+
+    ok: Literal[True] = True
+
+
+class AckJoined(WireModel):
+    """The acknowledgement of `join_room`."""
+
+    ok: Literal[True] = True
+    room_id: EntityId
+    head: int
+
+
+class AckSent(WireModel):
+    """The acknowledgement of `send_message`: stored for ever at `seq`."""
+
+    ok: Literal[True] = True
+    message_id: EntityId
+    seq: int
+    created_at: Timestamp
+    duplicate: bool
+
+
+class SyncedRoom(WireModel):
+    """Where a room stands after `sync`; `reset`: too far behind, load the newest page instead."""
+
+    room_id: EntityId
+    head: int
+    reset: bool = False
+    error: AckError | None = None
+
+
+class AckSynced(WireModel):
+    """The acknowledgement of `sync`, after the missing messages were delivered."""
+
+    ok: Literal[True] = True
+    rooms: list[SyncedRoom]
+
+
+class Message(WireModel):
+    """A message as every client sees it: `new-message`, `message-history` and the REST history."""
+
+    message_id: EntityId
+    room_id: EntityId
+    seq: int
+    sender_id: EntityId
+    content: str
+    message_type: MessageType
+    image_url: str | None = None
+    created_at: Timestamp
+    client_message_id: str | None = None
+    legacy_id: EntityId = Field(alias="_id", description="Same as messageId, for existing clients")
+    sender: EntityId = Field(description="Same as senderId, for existing clients")
+
+
+class MessageHistory(WireModel):
+    """`message-history`: oldest first; the newest 50, or what follows the `after` of `join_room`."""
+
+    room_id: EntityId
+    messages: list[Message]
+    head: int
+
+
+class RoomPresence(WireModel):
+    """`user-online`, `user-offline`, `user-joined`, `user-left`."""
+
+    user_id: EntityId
+    room_id: EntityId
+
+
+class TypingNotice(WireModel):
+    """`typing`, as the others in the room see it."""
+
+    user_id: EntityId
+    room_id: EntityId
+    typing: bool
+
+
+class RoomChanged(WireModel):
+    """`room-updated`."""
+
+    room_id: EntityId
+    room_name: str
+    room_type: Literal["public", "private"]
+    description: str
+    created_by: EntityId
+    updated_at: Timestamp
+
+
+class RoomGone(WireModel):
+    """`room-deleted`."""
+
+    room_id: EntityId
+
+
+class SessionEnded(WireModel):
+    """`session-ended`: the connection closes now; log in again before you reconnect."""
+
+    reason: str
+    reconnect: bool = False
+
+
+class ErrorNotice(WireModel):
+    """`error`: a refusal of an event that asked for no acknowledgement."""
+
+    message: str
+    code: str
+
+
+class Drain(WireModel):
+    """`drain`: this gateway goes away; reconnect after the delay."""
+
+    delay_ms: int

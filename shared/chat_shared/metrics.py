@@ -1,0 +1,22 @@
+"""Prometheus metrics that every service has; a service declares its own beside the code they measure."""
+
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+
+HTTP_SECONDS = Histogram(
+    "chat_http_request_seconds",
+    "Time from request to response",
+    ["method", "route", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+EVENTS_PUBLISHED = Counter("chat_events_published_total", "Events confirmed by RabbitMQ", ["key"])
+EVENTS_CONSUMED = Counter("chat_events_consumed_total", "Events handled, by outcome", ["queue", "outcome"])
+INTERNAL_CALLS = Counter(
+    "chat_internal_calls_total", "Calls to other services, by outcome", ["target", "outcome"]
+)
+
+
+async def metrics_endpoint(_request: Request) -> Response:
+    """Answer with the metrics of this process in the Prometheus text format."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

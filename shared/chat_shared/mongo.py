@@ -1,0 +1,114 @@
+"""The connection to MongoDB, with explicit timeouts and concerns."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from pymongo import AsyncMongoClient, WriteConcern
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
+
+from chat_shared.errors import Unavailable
+from chat_shared.lifecycle import TaskSet
+from chat_shared.logging import get_logger
+
+log = get_logger(__name__)
+
+Document = dict[str, Any]
+ResultT = TypeVar("ResultT")
+
+SERVER_SELECTION_MS = 5_000
+OPERATION_MS = 10_000
+RETRY_SECONDS = 1.0
+
+#: Acknowledged by a majority of the replica set, each with the write in its journal.
+DURABLE = WriteConcern(w="majority", j=True)
+
+
+class Mongo:
+    """One service's database. Reads and writes are majority unless a collection says otherwise.
+
+    Create it inside the running event loop: the driver's client belongs to one loop.
+    """
+
+    def __init__(self, url: str, database: str) -> None:
+        self._client: AsyncMongoClient[Document] = AsyncMongoClient(
+            url,
+            appname=database,
+            tz_aware=True,
+            serverSelectionTimeoutMS=SERVER_SELECTION_MS,
+            connectTimeoutMS=2_000,
+            timeoutMS=OPERATION_MS,
+            maxPoolSize=50,
+            waitQueueTimeoutMS=OPERATION_MS,
+            retryWrites=True,
+            retryReads=True,
+        )
+        self.database: AsyncDatabase[Document] = self._client.get_database(
+            database,
+            write_concern=DURABLE,
+            read_concern=ReadConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
+        )
+        self._preparations: list[Callable[[], Awaitable[None]]] = []
+        self._tasks = TaskSet()
+        self._prepared = asyncio.Event()
+
+    def collection(self, name: str) -> AsyncCollection[Document]:
+        """Return a collection with majority reads and durable writes."""
+        return self.database[name]
+
+    def prepare_with(self, preparation: Callable[[], Awaitable[None]]) -> None:
+        """Run `preparation` (indexes, first documents) once MongoDB answers, before requests are served."""
+        self._preparations.append(preparation)
+
+    async def start(self) -> None:
+        """Prepare the collections in the background, as soon as MongoDB lets us."""
+        self._tasks.spawn(self._prepare(), name="mongo-prepare")
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        await self._tasks.cancel()
+        await self._client.close()
+
+    async def _prepare(self) -> None:
+        while not self._prepared.is_set():
+            try:
+                for preparation in self._preparations:
+                    await preparation()
+                self._prepared.set()
+            except PyMongoError as error:
+                log.warning("mongodb is not ready", error=str(error)[:200])
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def wait_prepared(self) -> None:
+        """Return when the preparations are through."""
+        await self._prepared.wait()
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether indexes stand, so that writes may begin."""
+        return self._prepared.is_set()
+
+    async def check(self) -> None:
+        """Raise `Unavailable` unless the primary answers and the preparations are through."""
+        if not self.is_prepared:
+            raise Unavailable("MongoDB is not ready")
+        await self.database.command("ping")
+
+    async def transaction(self, work: Callable[[AsyncClientSession], Awaitable[ResultT]]) -> ResultT:
+        """Run `work(session)` in a durable multi-document transaction and return its result.
+
+        `work` may run more than once: after a write conflict or an election the driver repeats it.
+        """
+        async with self._client.start_session() as session:
+            return await session.with_transaction(
+                work,
+                read_concern=ReadConcern("snapshot"),
+                write_concern=DURABLE,
+                read_preference=ReadPreference.PRIMARY,
+            )

@@ -1,0 +1,1 @@
+"""Helpers for tests only; import-linter keeps production modules away from them."""

@@ -1,0 +1,124 @@
+"""Access tokens: who the bearer is. EdDSA only, keys only from our own JWKS (RFC 8725, RFC 9068)."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import orjson
+
+from chat_shared.errors import ChatError, Unauthenticated
+from chat_shared.logging import get_logger
+
+log = get_logger(__name__)
+
+ALGORITHM = "EdDSA"
+TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068 §2.1, not a password
+LEEWAY_SECONDS = 30
+REFETCH_SECONDS = 30
+REFRESH_SECONDS = 300
+MAX_TOKEN_LENGTH = 4096
+MAX_KEY_ID_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is asking: a user, in one of their sessions."""
+
+    user_id: str
+    session_id: str
+    expires_at: int
+    """Seconds since the epoch at which the token ends."""
+
+
+class KeySet:
+    """The public keys of auth, cached; an unknown key id asks auth at most every 30 seconds."""
+
+    def __init__(self, fetch: Callable[[], Awaitable[bytes]]) -> None:
+        """`fetch` returns the JWKS document of auth."""
+        self._fetch = fetch
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._tried_at = float("-inf")
+
+    async def key(self, key_id: str) -> jwt.PyJWK:
+        """Return the key with this id.
+
+        Raises:
+            Unauthenticated: when auth has no such key.
+            ChatError: when no key was ever fetched and auth is away.
+        """
+        now = time.monotonic()
+        stale = now - self._fetched_at > REFRESH_SECONDS
+        if (key_id not in self._keys or stale) and now - self._tried_at >= REFETCH_SECONDS:
+            await self._refresh(now)
+        if key_id not in self._keys:
+            raise Unauthenticated
+        return self._keys[key_id]
+
+    async def _refresh(self, now: float) -> None:
+        self._tried_at = now
+        try:
+            document = orjson.loads(await self._fetch())
+            self._keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
+            self._fetched_at = now
+        except (ChatError, jwt.PyJWTError, orjson.JSONDecodeError) as error:
+            log.warning("public keys could not be fetched", error=repr(error))
+            if not self._keys:
+                self._tried_at = float("-inf")
+                if isinstance(error, ChatError):
+                    raise
+
+
+class TokenVerifier:
+    """Checks an access token and says whose it is."""
+
+    def __init__(self, keys: KeySet, *, issuer: str, audience: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+
+    async def verify(self, token: str) -> Identity:
+        """Return the identity in a valid token.
+
+        Raises:
+            Unauthenticated: for any other token, without saying what is wrong with it.
+            ChatError: when auth is away and its keys were never seen (retryable).
+        """
+        key_id = _key_id(token)
+        key = await self._keys.key(key_id)
+        try:
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=[ALGORITHM],
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=LEEWAY_SECONDS,
+                options={"require": ["exp", "iat", "iss", "aud", "sub", "sid"]},
+            )
+        except jwt.PyJWTError as error:
+            raise Unauthenticated from error
+        return _identity(claims)
+
+
+def _key_id(token: str) -> str:
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise Unauthenticated
+    try:
+        header = jwt.get_unverified_header(token)
+    except jwt.PyJWTError as error:
+        raise Unauthenticated from error
+    key_id = header.get("kid")
+    expected = header.get("alg") == ALGORITHM and header.get("typ") == TOKEN_TYPE
+    if not expected or not isinstance(key_id, str) or len(key_id) > MAX_KEY_ID_LENGTH:
+        raise Unauthenticated
+    return key_id
+
+
+def _identity(claims: dict[str, Any]) -> Identity:
+    user_id, session_id = claims["sub"], claims["sid"]
+    if not isinstance(user_id, str) or not isinstance(session_id, str):
+        raise Unauthenticated
+    return Identity(user_id, session_id, int(claims["exp"]))
