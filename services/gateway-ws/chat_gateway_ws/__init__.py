@@ -1,1 +1,1 @@
-""""""
+"""The Socket.IO gateway: live connections, ordered fan-out, presence."""

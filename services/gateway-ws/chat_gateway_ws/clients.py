@@ -1,0 +1,92 @@
+"""What the gateway asks of the other services."""
+
+from chat_shared.contracts.base import EntityId
+from chat_shared.contracts.internal import (
+    Heads,
+    HeadsQuery,
+    LastSeen,
+    LastSeenReport,
+    MembershipCheck,
+    MembershipFact,
+    MembershipFacts,
+    MembershipKey,
+    RoomEntries,
+    SendBatch,
+    SendItem,
+    SendResults,
+    SessionsCheck,
+    SessionsChecked,
+    UserRoom,
+    UserRooms,
+)
+from chat_shared.http import ServiceClient
+
+ENTRIES_PAGE = 500
+
+
+class MessagingClient:
+    """The room log."""
+
+    def __init__(self, http: ServiceClient) -> None:
+        self._http = http
+
+    def instance_for(self, room_id: EntityId) -> str:
+        """Return the instance that a room's messages go to first."""
+        return self._http.instances_for(room_id)[0]
+
+    async def send(self, items: list[SendItem], *, timeout: float) -> SendResults:
+        """Append messages; the rooms of one call share their preferred instance."""
+        batch = SendBatch.model_construct(items=items)
+        key = items[0].room_id
+        return await self._http.post("/internal/v1/messages", batch, SendResults, key=key, timeout=timeout)
+
+    async def heads(self, room_ids: list[EntityId]) -> dict[EntityId, int]:
+        """Return the committed head of each room."""
+        answer = await self._http.post("/internal/v1/heads", HeadsQuery(room_ids=room_ids), Heads)
+        return answer.heads
+
+    async def entries(self, room_id: EntityId, after: int, limit: int = ENTRIES_PAGE) -> RoomEntries:
+        """Return up to `limit` entries that follow `after`, as ready-made frames."""
+        path = f"/internal/v1/rooms/{room_id}/entries?after={after}&limit={limit}"
+        return await self._http.get(path, RoomEntries)
+
+    async def history(self, room_id: EntityId, after: int | None, limit: int) -> bytes:
+        """Return a `message-history` payload as JSON: the newest page, or what follows `after`."""
+        position = "" if after is None else f"&after={after}"
+        return await self._http.request(
+            "GET", f"/internal/v1/rooms/{room_id}/history?limit={limit}{position}"
+        )
+
+
+class RoomsClient:
+    """Memberships."""
+
+    def __init__(self, http: ServiceClient) -> None:
+        self._http = http
+
+    async def of_user(self, user_id: EntityId) -> list[UserRoom]:
+        """Return all rooms of a user."""
+        return (await self._http.get(f"/internal/v1/users/{user_id}/rooms", UserRooms)).rooms
+
+    async def membership(self, room_id: EntityId, user_id: EntityId) -> MembershipFact:
+        """Return what a user is to a room."""
+        question = MembershipCheck(memberships=[MembershipKey(room_id=room_id, user_id=user_id)])
+        answer = await self._http.post("/internal/v1/memberships/check", question, MembershipFacts)
+        return answer.memberships[0]
+
+
+class AuthClient:
+    """Sessions and last-seen times."""
+
+    def __init__(self, http: ServiceClient) -> None:
+        self._http = http
+
+    async def ended_sessions(self, session_ids: list[str]) -> list[str]:
+        """Return those of the sessions that have ended."""
+        question = SessionsCheck(session_ids=session_ids)
+        return (await self._http.post("/internal/v1/sessions/check", question, SessionsChecked)).ended
+
+    async def report_last_seen(self, users: list[LastSeen]) -> None:
+        """Tell when users went offline."""
+        body = LastSeenReport(users=users).model_dump_json().encode()
+        await self._http.request("POST", "/internal/v1/users/last-seen", body)

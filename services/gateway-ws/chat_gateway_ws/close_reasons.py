@@ -1,0 +1,21 @@
+"""Why the gateway closes a socket, and what its client should do then."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CloseReason:
+    """One reason; a stock client reconnects by itself unless it was sent a Socket.IO disconnect."""
+
+    code: str
+    reconnect: bool
+    message: str
+
+
+SLOW = CloseReason("slow", True, "Messages were not read fast enough; reconnect and catch up")
+PROTOCOL_ERROR = CloseReason("protocol_error", False, "The client broke the protocol")
+CONNECT_TIMEOUT = CloseReason("connect_timeout", False, "No valid CONNECT arrived in time")
+SESSION_ENDED = CloseReason("session_ended", False, "The session is over; log in again")
+SHUTDOWN = CloseReason("shutdown", True, "The gateway goes away; reconnect")
+
+CLOSE_REASONS = (SLOW, PROTOCOL_ERROR, CONNECT_TIMEOUT, SESSION_ENDED, SHUTDOWN)

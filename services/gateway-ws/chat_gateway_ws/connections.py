@@ -1,0 +1,256 @@
+"""The live sockets of this process: who they belong to, which rooms they may see, what waits for them."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from chat_shared.contracts.internal import UserRoom
+from chat_shared.tokens import Identity
+from engineio import packet as engine_packet
+
+from chat_gateway_ws.close_reasons import SLOW, CloseReason
+from chat_gateway_ws.metrics import CONNECTIONS
+from chat_gateway_ws.wire import to_packet
+
+TOMBSTONE_SECONDS = 60.0
+SLOW_SECONDS = 10.0
+MAX_TOMBSTONES = 100_000
+
+
+class SendQueue(asyncio.Queue[Any]):
+    """The packets that wait for one client, with their size in characters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting_size = 0
+        self._taken = asyncio.Event()
+
+    def _put(self, item: Any) -> None:
+        self.waiting_size += _size(item)
+        super()._put(item)
+
+    def _get(self) -> Any:
+        item = super()._get()
+        self.waiting_size -= _size(item)
+        self._taken.set()
+        return item
+
+    async def wait_below(self, size: int) -> None:
+        """Return when no more than `size` characters wait."""
+        while self.waiting_size > size:
+            self._taken.clear()
+            await self._taken.wait()
+
+
+def _size(item: Any) -> int:
+    data = getattr(item, "data", None)
+    return len(data) if isinstance(data, str | bytes) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class SendLimits:
+    """How much may wait for one client."""
+
+    packets: int
+    size: int
+
+
+class TokenBucket:
+    """A rate limit: `rate` per second, `burst` at once."""
+
+    __slots__ = ("_burst", "_level", "_rate", "_updated")
+
+    def __init__(self, rate: float, burst: int) -> None:
+        self._rate = rate
+        self._burst = float(burst)
+        self._level = float(burst)
+        self._updated = time.monotonic()
+
+    def take(self) -> bool:
+        """Take one token; tell whether there was one."""
+        now = time.monotonic()
+        self._level = min(self._burst, self._level + (now - self._updated) * self._rate)
+        self._updated = now
+        if self._level < 1:
+            return False
+        self._level -= 1
+        return True
+
+
+class Connection:
+    """One authenticated socket."""
+
+    __slots__ = (
+        "_close",
+        "_early",
+        "_limits",
+        "_queue",
+        "bucket",
+        "closing",
+        "eio_sid",
+        "gone",
+        "identity",
+        "jobs",
+        "listening",
+        "pending_sends",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        eio_sid: str,
+        identity: Identity,
+        queue: SendQueue,
+        limits: SendLimits,
+        bucket: TokenBucket,
+        close: Callable[[str, CloseReason], None],
+    ) -> None:
+        self.eio_sid = eio_sid
+        self.identity = identity
+        self.bucket = bucket
+        self.closing = False
+        self.gone = False
+        """The socket is closed and forgotten: it must not enter a room any more."""
+        self.listening: set[str] = set()
+        """Rooms whose feed serves this socket."""
+        self.pending_sends = 0
+        """send_message events that were not answered yet."""
+        self.jobs: asyncio.Queue[Callable[[], Any]] = asyncio.Queue(maxsize=16)
+        """join_room, leave_room and sync, done one after the other."""
+        self.worker: asyncio.Task[None] | None = None
+        self._queue = queue
+        self._limits = limits
+        self._close = close
+        self._early: list[engine_packet.Packet] | None = []
+        """Packets that must not overtake the CONNECT answer; None once that is out."""
+
+    @property
+    def user_id(self) -> str:
+        """The user behind the socket."""
+        return self.identity.user_id
+
+    def opened(self) -> None:
+        """Let packets pass: the CONNECT answer is in the queue."""
+        early, self._early = self._early, None
+        for packet in early or ():
+            self.send_packet(packet)
+
+    def send(self, frame: str) -> None:
+        """Send a frame to this socket alone."""
+        self.send_packet(to_packet(frame))
+
+    def send_packet(self, packet: engine_packet.Packet) -> None:
+        """Queue a packet, which may be shared with other sockets; a client that does not read is closed."""
+        if self.closing:
+            return
+        if self._early is not None:
+            self._early.append(packet)
+            return
+        self._queue.put_nowait(packet)
+        if self._queue.qsize() > self._limits.packets or self._queue.waiting_size > self._limits.size:
+            self.close(SLOW)
+
+    async def wait_until_read(self) -> None:
+        """Wait until the client has read most of what waits for it; one that does not is closed as slow."""
+        try:
+            async with asyncio.timeout(SLOW_SECONDS):
+                await self._queue.wait_below(self._limits.size // 4)
+        except TimeoutError:
+            self.close(SLOW)
+
+    def close(self, reason: CloseReason) -> None:
+        """Close the socket soon; nothing more is sent to it."""
+        if not self.closing:
+            self.closing = True
+            self._close(self.eio_sid, reason)
+
+
+@dataclass(slots=True)
+class LocalUser:
+    """A user with at least one socket on this process."""
+
+    user_id: str
+    connections: set[Connection] = field(default_factory=set)
+    rooms: dict[str, UserRoom] = field(default_factory=dict)
+
+
+class Connections:
+    """All sockets of this process, by socket, user and session."""
+
+    def __init__(self) -> None:
+        self._by_socket: dict[str, Connection] = {}
+        self._users: dict[str, LocalUser] = {}
+        self._left: dict[tuple[str, str], tuple[int, float]] = {}
+        """(user, room) -> rev and time of a membership that ended: older facts must not bring it back."""
+
+    def __len__(self) -> int:
+        return len(self._by_socket)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(list(self._by_socket.values()))
+
+    def get(self, eio_sid: str) -> Connection | None:
+        """Return the connection of an Engine.IO session, if it is authenticated."""
+        return self._by_socket.get(eio_sid)
+
+    def user(self, user_id: str) -> LocalUser | None:
+        """Return the user, if any of their sockets is here."""
+        return self._users.get(user_id)
+
+    def users(self) -> list[LocalUser]:
+        """Return all users with sockets here."""
+        return list(self._users.values())
+
+    def of_session(self, session_id: str) -> list[Connection]:
+        """Return the sockets that were opened in a session."""
+        return [connection for connection in self if connection.identity.session_id == session_id]
+
+    def add(self, connection: Connection) -> LocalUser:
+        """Register a socket and return its user."""
+        self._by_socket[connection.eio_sid] = connection
+        user = self._users.setdefault(connection.user_id, LocalUser(connection.user_id))
+        user.connections.add(connection)
+        CONNECTIONS.set(len(self._by_socket))
+        return user
+
+    def remove(self, eio_sid: str) -> Connection | None:
+        """Forget a socket and return it."""
+        connection = self._by_socket.pop(eio_sid, None)
+        if connection is None:
+            return None
+        connection.closing = connection.gone = True
+        user = self._users[connection.user_id]
+        user.connections.discard(connection)
+        if not user.connections:
+            del self._users[connection.user_id]
+        CONNECTIONS.set(len(self._by_socket))
+        return connection
+
+    def joined(self, user: LocalUser, room: UserRoom) -> bool:
+        """Note a membership; tell whether it is news and not older than the end of it."""
+        left_at_rev, _ = self._left.get((user.user_id, room.room_id), (0, 0.0))
+        known = user.rooms.get(room.room_id)
+        if room.rev <= left_at_rev or (known is not None and known.rev >= room.rev):
+            return False
+        user.rooms[room.room_id] = room
+        return True
+
+    def left(self, user_id: str, room_id: str, rev: int) -> bool:
+        """Note the end of a membership; tell whether it counts: an old end must not undo a newer start."""
+        self._forget_old_ends()
+        ended_at_rev, _ = self._left.get((user_id, room_id), (0, 0.0))
+        self._left[user_id, room_id] = (max(rev, ended_at_rev), time.monotonic())
+        user = self._users.get(user_id)
+        known = user.rooms.get(room_id) if user else None
+        if user is None or known is None or known.rev > rev:
+            return False
+        del user.rooms[room_id]
+        return True
+
+    def _forget_old_ends(self) -> None:
+        oldest_kept = time.monotonic() - TOMBSTONE_SECONDS
+        for key, (_, noted_at) in list(self._left.items())[:2]:
+            if noted_at < oldest_kept or len(self._left) > MAX_TOMBSTONES:
+                del self._left[key]

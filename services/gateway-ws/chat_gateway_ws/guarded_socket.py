@@ -1,0 +1,59 @@
+"""The Engine.IO socket with the guards that the library leaves to its users."""
+
+from typing import Any
+
+import engineio.async_socket
+from chat_shared.logging import get_logger
+from engineio.exceptions import SocketIsClosedError
+
+log = get_logger(__name__)
+
+
+class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # the library is not typed
+    """Closes on the first broken frame, and knows the transport below so that it can cut a dead one.
+
+    The library creates its own class by name; `adopt` turns such a socket into this one.
+    """
+
+    transport: Any = None
+
+    @classmethod
+    def adopt(cls, socket: engineio.async_socket.AsyncSocket) -> "GuardedSocket":
+        """Make a socket that the library created a guarded one."""
+        socket.__class__ = cls
+        assert isinstance(socket, cls)  # noqa: S101 - tells the type checker
+        return socket
+
+    async def _upgrade_websocket(self, environ: dict[str, Any]) -> Any:
+        protocol = getattr(environ["asgi.send"], "__self__", None)
+        self.transport = getattr(protocol, "transport", None)
+        return await super()._upgrade_websocket(environ)
+
+    async def _websocket_handler(self, ws: Any) -> None:
+        try:
+            await super()._websocket_handler(ws)
+        except Exception as error:
+            # An Engine.IO frame that cannot be parsed raises here and would leave the session half open.
+            log.info("socket closed", reason="protocol_error", error=type(error).__name__)
+            await self.end()
+            await ws.close()
+
+    async def handle_post_request(self, environ: dict[str, Any]) -> None:
+        """Take polled packets; the first broken one closes the session."""
+        try:
+            await super().handle_post_request(environ)
+        except SocketIsClosedError:
+            raise
+        except (ValueError, IndexError, UnicodeDecodeError) as error:
+            await self.end()
+            raise SocketIsClosedError from error
+
+    async def end(self) -> None:
+        """Close the session and let its writer finish what is queued."""
+        await self.close(wait=False)
+        self.queue.put_nowait(None)
+
+    def abort(self) -> None:
+        """Cut the TCP connection: for a peer that does not read, a polite close would wait for ever."""
+        if self.transport is not None:
+            self.transport.abort()

@@ -1,0 +1,118 @@
+"""The only place that wires the gateway together."""
+
+import socketio
+import uvicorn
+from chat_shared.app import create_service_app
+from chat_shared.bus import Bus
+from chat_shared.http import ServiceClient
+from chat_shared.ids import uuid7
+from chat_shared.redis import RedisConnection
+from chat_shared.sessions import SessionGuard
+from chat_shared.tokens import KeySet, TokenVerifier
+from fastapi import FastAPI
+
+from chat_gateway_ws import api
+from chat_gateway_ws.admission import Admission
+from chat_gateway_ws.catch_up import CatchUp
+from chat_gateway_ws.clients import AuthClient, MessagingClient, RoomsClient
+from chat_gateway_ws.connections import Connections
+from chat_gateway_ws.consumers import LiveUpdates
+from chat_gateway_ws.events import Events
+from chat_gateway_ws.memberships import Memberships
+from chat_gateway_ws.presence import Presence
+from chat_gateway_ws.room_feeds import RoomFeeds
+from chat_gateway_ws.send_batcher import SendBatcher
+from chat_gateway_ws.server import ChatServer
+from chat_gateway_ws.settings import Settings
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the gateway's app; `app.state.socketio` is what answers under `/socket.io`."""
+    token = settings.service_token.get_secret_value()
+    auth_http = ServiceClient("auth", settings.auth_urls, token)
+    rooms_http = ServiceClient("rooms", settings.rooms_urls, token)
+    messaging_http = ServiceClient("messaging", settings.messaging_urls, token)
+    auth, rooms, messaging = AuthClient(auth_http), RoomsClient(rooms_http), MessagingClient(messaging_http)
+
+    async def fetch_keys() -> bytes:
+        return await auth_http.request("GET", "/.well-known/jwks.json", timeout=2)
+
+    redis = RedisConnection(settings.redis_url)
+    bus = Bus(settings.amqp_url, source="gateway-ws")
+    gateway = f"{settings.instance}.{uuid7()}"
+    connections = Connections()
+    feeds = RoomFeeds(
+        settings.redis_url,
+        redis.client,
+        messaging,
+        instance=gateway,
+        head_check_seconds=settings.head_check_seconds,
+    )
+    memberships = Memberships(connections, feeds, rooms)
+    presence = Presence(
+        redis.client,
+        connections,
+        feeds,
+        rooms,
+        auth,
+        gateway=gateway,
+        grace_seconds=settings.presence_grace_seconds,
+        max_members=settings.presence_max_members,
+    )
+    batcher = SendBatcher(messaging)
+    catch_up = CatchUp(memberships, feeds, messaging)
+    events = Events(connections, feeds, batcher, catch_up, max_pending_sends=settings.max_pending_sends)
+    server = ChatServer(settings)
+    verifier = TokenVerifier(
+        KeySet(fetch_keys), issuer=settings.token_issuer, audience=settings.token_audience
+    )
+    guard = SessionGuard(redis.client, auth_http)
+    admission = Admission(
+        settings, server, verifier, guard, auth, connections, memberships, feeds, presence, events
+    )
+    LiveUpdates(bus, connections, memberships, feeds, admission)
+
+    app = create_service_app(
+        settings,
+        title="Chat gateway",
+        description="Socket.IO 4 under /socket.io: live messages, presence, typing",
+        components=[
+            auth_http,
+            rooms_http,
+            messaging_http,
+            redis,
+            feeds,
+            batcher,
+            events,
+            presence,
+            admission,
+            bus,
+        ],
+        checks={"redis": redis.check, "subscription": feeds.subscriber.check},
+    )
+    app.include_router(api.router)
+    app.state.socketio = socketio.ASGIApp(server, other_asgi_app=app, socketio_path="socket.io")
+    return app
+
+
+async def serve(app: FastAPI, settings: Settings) -> None:
+    """Serve Socket.IO and HTTP until SIGTERM.
+
+    Deflate is off and frames are bounded before they are buffered: a small frame must not become a large one.
+    """
+    config = uvicorn.Config(
+        app.state.socketio,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=settings.max_frame_bytes,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
+        lifespan="on",
+        forwarded_allow_ips=settings.trusted_proxies,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+    await uvicorn.Server(config).serve()

@@ -1,0 +1,15 @@
+"""What the gateway counts."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+CONNECTIONS = Gauge("chat_gateway_connections", "Authenticated sockets on this process")
+ROOMS = Gauge("chat_gateway_rooms", "Rooms that this process is subscribed to")
+DELIVERIES = Counter("chat_gateway_deliveries_total", "Log entries handed to sockets")
+HOLES = Counter("chat_gateway_holes_total", "Holes in a room's feed that were filled from the log")
+CLOSED = Counter("chat_gateway_closed_total", "Sockets closed by the gateway", ["reason"])
+EVENTS = Counter("chat_gateway_events_total", "Client events, by outcome", ["event", "outcome"])
+SEND_BATCH = Histogram(
+    "chat_gateway_send_batch_size",
+    "Messages per batch to messaging",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
+)

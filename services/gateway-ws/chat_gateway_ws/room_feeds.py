@@ -1,0 +1,193 @@
+"""All rooms with listeners on this process: subscribed on the first one, let go after the last one."""
+
+import asyncio
+import random
+from collections.abc import Iterable
+
+import orjson
+from chat_shared.errors import ChatError
+from chat_shared.lifecycle import TaskSet
+from chat_shared.logging import get_logger
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from chat_gateway_ws.clients import MessagingClient
+from chat_gateway_ws.connections import Connection
+from chat_gateway_ws.metrics import ROOMS
+from chat_gateway_ws.room_feed import RoomFeed
+from chat_gateway_ws.subscriber import Subscriber
+
+log = get_logger(__name__)
+
+LINGER_SECONDS = 5.0
+#: A message that is on its way through pub/sub is not missed yet.
+IN_FLIGHT_SECONDS = 0.2
+CHUNK = 500
+
+
+def room_channel(room_id: str) -> str:
+    """Return the Redis channel of a room."""
+    return f"room:{room_id}"
+
+
+def head_key(room_id: str) -> str:
+    """Return the Redis key at which messaging notes the last `seq` that it published."""
+    return f"head:{room_id}"
+
+
+class RoomFeeds:
+    """The feeds of this process, their subscriptions, and the check that nothing was missed."""
+
+    def __init__(
+        self,
+        redis_url: str,
+        redis: Redis,
+        messaging: MessagingClient,
+        *,
+        instance: str,
+        head_check_seconds: float,
+    ) -> None:
+        self._redis = redis
+        self._messaging = messaging
+        self._feeds: dict[str, RoomFeed] = {}
+        self._head_check_seconds = head_check_seconds
+        self._tasks = TaskSet()
+        self.subscriber = Subscriber(
+            redis_url, f"gateway:{instance}", self._receive, self._check_all_with_log
+        )
+
+    async def start(self) -> None:
+        """Subscribe, and compare positions every now and then."""
+        await self.subscriber.start()
+        self._tasks.spawn(self._check_heads_forever(), name="head-check")
+
+    async def stop(self) -> None:
+        """Let every room go."""
+        await self._tasks.cancel()
+        await self.subscriber.stop()
+
+    def get(self, room_id: str) -> RoomFeed | None:
+        """Return the feed of a room that has listeners here."""
+        return self._feeds.get(room_id)
+
+    async def attach(self, connection: Connection, room_ids: Iterable[str]) -> None:
+        """Make a socket a listener of rooms; on return every later message will reach it.
+
+        Raises:
+            ChatError: messaging is away, so that nobody knows where the rooms stand.
+        """
+        if connection.gone:
+            return
+        feeds = [self._open(room_id) for room_id in room_ids]
+        for feed in feeds:
+            feed.listeners.setdefault(connection, None)
+            connection.listening.add(feed.room_id)
+        await self.subscriber.subscribe(room_channel(feed.room_id) for feed in feeds)
+        unplaced = [feed for feed in feeds if feed.head is None]
+        for start in range(0, len(unplaced), CHUNK):
+            await self._place(unplaced[start : start + CHUNK])
+
+    def detach(self, connection: Connection, room_ids: Iterable[str]) -> None:
+        """Take a socket out of rooms at once."""
+        for room_id in list(room_ids):
+            connection.listening.discard(room_id)
+            feed = self._feeds.get(room_id)
+            if feed is not None and connection in feed.listeners:
+                del feed.listeners[connection]
+                if not feed.listeners:
+                    self._tasks.spawn(self._close_later(feed), name="feed-linger")
+
+    def _open(self, room_id: str) -> RoomFeed:
+        feed = self._feeds.get(room_id)
+        if feed is None:
+            feed = self._feeds[room_id] = RoomFeed(room_id, self._messaging.entries)
+            ROOMS.set(len(self._feeds))
+        return feed
+
+    async def _close_later(self, feed: RoomFeed) -> None:
+        """Unsubscribe from a room that stays empty; users who reload their page come back before that."""
+        await asyncio.sleep(LINGER_SECONDS)
+        if not feed.listeners and self._feeds.get(feed.room_id) is feed:
+            del self._feeds[feed.room_id]
+            ROOMS.set(len(self._feeds))
+            await self.subscriber.unsubscribe(room_channel(feed.room_id))
+            if feed.room_id in self._feeds:  # somebody came back while we unsubscribed
+                await self.subscriber.subscribe([room_channel(feed.room_id)])
+
+    async def _place(self, feeds: list[RoomFeed]) -> None:
+        heads = await self._messaging.heads([feed.room_id for feed in feeds])
+        for feed in feeds:
+            feed.start_at(heads.get(feed.room_id, 0))
+
+    def _receive(self, channel: str, payload: bytes) -> None:
+        feed = self._feeds.get(channel.removeprefix("room:"))
+        if feed is None:
+            return
+        content = orjson.loads(payload)
+        if isinstance(content, dict):
+            feed.broadcast(content["frame"], except_user=content.get("exceptUser"))
+        elif feed.receive(content):
+            self._tasks.spawn(self._fill(feed), name="feed-fill")
+
+    async def _fill(self, feed: RoomFeed, target: int = 0) -> None:
+        try:
+            await feed.catch_up(target)
+        except ChatError as error:
+            log.warning("a hole waits to be filled", room_id=feed.room_id, error=error.code)
+
+    async def _check_heads_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._head_check_seconds * random.uniform(0.5, 1.5))
+            try:
+                await self._check_heads()
+            except (RedisError, OSError, TimeoutError):
+                await self._check_all_with_log()
+            except Exception as error:
+                log.warning("head check failed", error=repr(error)[:200])
+
+    async def _check_heads(self) -> None:
+        """Compare every feed with the head in Redis; pub/sub alone would leave a lost message unnoticed."""
+        feeds = [feed for feed in self._feeds.values() if feed.head is not None]
+        for start in range(0, len(feeds), CHUNK):
+            chunk = feeds[start : start + CHUNK]
+            values = await self._redis.mget([head_key(feed.room_id) for feed in chunk])
+            behind = [
+                (feed, int(value))
+                for feed, value in zip(chunk, values, strict=True)
+                if value is not None and feed.head is not None and int(value) > feed.head
+            ]
+            if behind:
+                await asyncio.sleep(IN_FLIGHT_SECONDS)
+            for feed, head in behind:
+                await self._fill(feed, head)
+        await self._check_with_log([feed for feed in self._feeds.values() if feed.head is None])
+
+    async def _check_all_with_log(self) -> None:
+        await self._check_with_log(list(self._feeds.values()))
+
+    async def _check_with_log(self, feeds: list[RoomFeed]) -> None:
+        """Ask messaging where rooms stand: after a break, while Redis is away, or when nobody knew before."""
+        for start in range(0, len(feeds), CHUNK):
+            chunk = feeds[start : start + CHUNK]
+            try:
+                heads = await self._messaging.heads([feed.room_id for feed in chunk])
+            except ChatError as error:
+                log.warning("positions unknown", error=error.code)
+                return
+            for feed in chunk:
+                head = heads.get(feed.room_id, 0)
+                feed.start_at(head)
+                await self._fill(feed, head)
+
+    async def publish(self, frames: dict[str, str], *, except_user: str | None = None) -> None:
+        """Send frames that are no log entries to their rooms on every gateway; lost when Redis is away."""
+        if not frames:
+            return
+        try:
+            async with self._redis.pipeline(transaction=False) as pipeline:
+                for room_id, frame in frames.items():
+                    message = {"frame": frame, "exceptUser": except_user}
+                    pipeline.publish(room_channel(room_id), orjson.dumps(message))
+                await pipeline.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("ephemeral events lost", rooms=len(frames), error=repr(error)[:100])

@@ -1,0 +1,124 @@
+"""Messages on their way to messaging: one request carries all that came in while the last one was away.
+
+At low load a message leaves at once; at high load a request carries hundreds. A room's messages keep
+their order because a room is never in two requests at the same time.
+"""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from chat_shared.contracts.internal import SendError, SendItem, SendResult
+from chat_shared.errors import ChatError, OutcomeUnknown
+from chat_shared.lifecycle import TaskSet
+from chat_shared.logging import get_logger
+
+from chat_gateway_ws.clients import MessagingClient
+from chat_gateway_ws.errors import Busy
+from chat_gateway_ws.metrics import SEND_BATCH
+
+log = get_logger(__name__)
+
+MAX_BATCH = 500
+MAX_WAITING = 10_000
+MAX_REQUESTS = 2
+DEADLINE_SECONDS = 8.0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    item: SendItem
+    answer: asyncio.Future[SendResult]
+    deadline: float
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What goes to one instance of messaging."""
+
+    waiting: dict[str, deque[_Waiting]] = field(default_factory=dict)
+    """Per room, oldest first; the rooms in the order in which they began to wait."""
+    rooms_away: set[str] = field(default_factory=set)
+    """Rooms that are part of a request under way."""
+    requests: int = 0
+
+
+class SendBatcher:
+    """Collects messages into requests, per instance of messaging."""
+
+    def __init__(self, messaging: MessagingClient) -> None:
+        self._messaging = messaging
+        self._lanes: dict[str, _Lane] = {}
+        self._waiting = 0
+        self._tasks = TaskSet()
+
+    async def start(self) -> None:
+        """Nothing to begin: a message starts what it needs."""
+
+    async def stop(self) -> None:
+        """Wait for the requests under way."""
+        await self._tasks.finish(DEADLINE_SECONDS)
+
+    def submit(self, item: SendItem) -> asyncio.Future[SendResult]:
+        """Queue a message and return its outcome to come: a result, never an exception.
+
+        Raises:
+            Busy: too much is waiting already.
+        """
+        if self._waiting >= MAX_WAITING:
+            raise Busy
+        answer: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
+        lane = self._lanes.setdefault(self._messaging.instance_for(item.room_id), _Lane())
+        queue = lane.waiting.setdefault(item.room_id, deque())
+        queue.append(_Waiting(item, answer, time.monotonic() + DEADLINE_SECONDS))
+        self._waiting += 1
+        if lane.requests < MAX_REQUESTS and item.room_id not in lane.rooms_away:
+            lane.requests += 1
+            self._tasks.spawn(self._run(lane), name="send-lane")
+        return answer
+
+    async def _run(self, lane: _Lane) -> None:
+        """Send batch after batch until no room of the lane is free to go."""
+        await asyncio.sleep(0)  # what arrives in the same turn of the loop shares the request
+        try:
+            while batch := self._take(lane):
+                rooms = {waiting.item.room_id for waiting in batch}
+                lane.rooms_away |= rooms
+                try:
+                    await self._send(batch)
+                finally:
+                    lane.rooms_away -= rooms
+        finally:
+            lane.requests -= 1
+
+    def _take(self, lane: _Lane) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        for room_id in [room_id for room_id in lane.waiting if room_id not in lane.rooms_away]:
+            queue = lane.waiting[room_id]
+            while queue and len(batch) < MAX_BATCH:
+                batch.append(queue.popleft())
+            if queue:
+                break
+            del lane.waiting[room_id]
+        self._waiting -= len(batch)
+        return batch
+
+    async def _send(self, batch: list[_Waiting]) -> None:
+        SEND_BATCH.observe(len(batch))
+        timeout = max(0.05, min(waiting.deadline for waiting in batch) - time.monotonic())
+        try:
+            answer = await self._messaging.send([waiting.item for waiting in batch], timeout=timeout)
+            results = answer.results
+        except ChatError as error:
+            results = [_failed(error)] * len(batch)
+        except Exception as error:
+            log.error("batch failed", exc_info=error)
+            results = [_failed(OutcomeUnknown())] * len(batch)
+        for waiting, result in zip(batch, results, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(result)
+
+
+def _failed(error: ChatError) -> SendResult:
+    return SendResult(error=SendError(code=error.code, message=error.message, retryable=error.retryable))

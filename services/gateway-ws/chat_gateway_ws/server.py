@@ -1,0 +1,159 @@
+"""python-socketio as a transport: handshake and framing are the library's, everything else is ours.
+
+What the library would do by itself and must not: run handlers out of order or for reserved event names,
+accept binary packets, keep a socket open after a broken frame or without a CONNECT, queue without bound.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import socketio
+from chat_shared.errors import ChatError
+from chat_shared.lifecycle import TaskSet
+from chat_shared.logging import get_logger
+from socketio import packet as socketio_packet
+from socketio.exceptions import ConnectionRefusedError as ConnectRefused
+
+from chat_gateway_ws.close_reasons import CONNECT_TIMEOUT, PROTOCOL_ERROR, SLOW, CloseReason
+from chat_gateway_ws.connections import SendQueue
+from chat_gateway_ws.guarded_socket import GuardedSocket
+from chat_gateway_ws.metrics import CLOSED
+from chat_gateway_ws.settings import Settings
+from chat_gateway_ws.wire import DISCONNECT_FRAME, Json, ProtocolError, TextPacket, parse_event, to_packet
+
+log = get_logger(__name__)
+
+CLOSE_SECONDS = 2.0
+NAMESPACE = "/"
+
+OnConnect = Callable[[str, Any], Awaitable[None]]
+OnConnected = Callable[[str], None]
+OnEvent = Callable[[str, str, Any, int | None], None]
+OnClosed = Callable[[str], None]
+
+
+class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is not typed
+    """The Socket.IO server of one gateway; sockets are known by their Engine.IO session id."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            async_mode="asgi",
+            json=Json,
+            serializer=TextPacket,
+            async_handlers=False,
+            always_connect=False,
+            namespaces=[NAMESPACE],
+            cors_allowed_origins=sorted(settings.origins),
+            transports=["polling", "websocket"] if settings.polling else ["websocket"],
+            ping_interval=settings.ping_interval_seconds,
+            ping_timeout=settings.ping_timeout_seconds,
+            max_http_buffer_size=settings.max_frame_bytes,
+            http_compression=False,
+            cookie=None,
+        )
+        self._connect_timeout = settings.connect_timeout_seconds
+        self._tasks = TaskSet()
+        self.eio.create_queue = SendQueue
+        self.on("connect", self._on_connect_event)
+
+    def use(self, connect: OnConnect, connected: OnConnected, event: OnEvent, closed: OnClosed) -> None:
+        """Set what happens to sockets.
+
+        Args:
+            connect: `(eio_sid, auth)` admits a socket or raises a ChatError.
+            connected: `(eio_sid)`, once the CONNECT answer is in the queue.
+            event: `(eio_sid, name, payload, ack_id)`, in the order in which the client sent them.
+            closed: `(eio_sid)`, exactly once for every Engine.IO session.
+        """
+        self._connect, self._connected, self._event, self._closed = connect, connected, event, closed
+
+    async def stop(self) -> None:
+        """End the library's background work and ours."""
+        await self._tasks.cancel()
+        with suppress(Exception):
+            await self.shutdown()
+
+    def socket(self, eio_sid: str) -> GuardedSocket | None:
+        """Return the socket of an Engine.IO session."""
+        socket: GuardedSocket | None = self.eio.sockets.get(eio_sid)
+        return socket
+
+    def close(self, eio_sid: str, reason: CloseReason) -> None:
+        """Close a socket soon; what was queued before is sent first, unless the client does not read."""
+        CLOSED.labels(reason.code).inc()
+        self._tasks.spawn(self._close(eio_sid, reason), name="socket-close")
+
+    async def _close(self, eio_sid: str, reason: CloseReason) -> None:
+        socket = self.socket(eio_sid)
+        if socket is None:
+            return
+        log.info("socket closed", reason=reason.code)
+        if reason is SLOW:
+            await socket.close(wait=False, abort=True)
+            socket.abort()
+            return
+        if not reason.reconnect:
+            socket.queue.put_nowait(to_packet(DISCONNECT_FRAME))
+        await socket.end()
+        await asyncio.sleep(CLOSE_SECONDS)
+        socket.abort()
+
+    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
+        GuardedSocket.adopt(self.eio.sockets[eio_sid])
+        await super()._handle_eio_connect(eio_sid, environ)
+        asyncio.get_running_loop().call_later(self._connect_timeout, self._expire, eio_sid)
+
+    def _expire(self, eio_sid: str) -> None:
+        """Close a socket that has no namespace in time: it holds memory and proves nothing."""
+        if self.socket(eio_sid) is not None and not self._is_connected(eio_sid):
+            self.close(eio_sid, CONNECT_TIMEOUT)
+
+    def _is_connected(self, eio_sid: str) -> bool:
+        sid = self.manager.sid_from_eio_sid(eio_sid, NAMESPACE)
+        return bool(self.manager.is_connected(sid, NAMESPACE))
+
+    async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
+        try:
+            await self._handle_packet(eio_sid, TextPacket(encoded_packet=data))
+        except ProtocolError:
+            self.close(eio_sid, PROTOCOL_ERROR)
+        except Exception as error:
+            log.error("packet failed", exc_info=error)
+            self.close(eio_sid, PROTOCOL_ERROR)
+
+    async def _handle_packet(self, eio_sid: str, packet: TextPacket) -> None:
+        if packet.namespace not in (None, NAMESPACE):
+            raise ProtocolError("there is one namespace")
+        if packet.packet_type == socketio_packet.CONNECT:
+            await self._handle_connect(eio_sid, NAMESPACE, packet.data)
+            if self._is_connected(eio_sid):
+                self._connected(eio_sid)
+        elif packet.packet_type == socketio_packet.DISCONNECT:
+            await self._handle_disconnect(eio_sid, NAMESPACE, self.reason.CLIENT_DISCONNECT)
+            self._closed(eio_sid)
+        elif packet.packet_type == socketio_packet.EVENT and self._is_connected(eio_sid):
+            name, payload = parse_event(packet.data)
+            self._event(eio_sid, name, payload, packet.id)
+        elif packet.packet_type != socketio_packet.ACK:
+            raise ProtocolError("unexpected packet")
+
+    async def _on_connect_event(self, _sid: str, environ: dict[str, Any], auth: Any = None) -> None:
+        """Admit a socket; a TypeError must not leave this, or the library calls it a second time."""
+        eio_sid = self.manager.eio_sid_from_sid(_sid, NAMESPACE)
+        try:
+            await self._connect(eio_sid, auth)
+        except ChatError as error:
+            details = {"code": error.code, "retryable": error.retryable}
+            raise ConnectRefused(error.message, details) from error
+        except Exception as error:
+            log.error("connect failed", exc_info=error)
+            failure = ChatError()
+            raise ConnectRefused(failure.message, {"code": failure.code, "retryable": False}) from error
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
+        try:
+            await super()._handle_eio_disconnect(eio_sid, reason)
+        finally:
+            self._closed(eio_sid)

@@ -1,0 +1,61 @@
+"""The gateway's settings."""
+
+from chat_shared.settings import ServiceSettings, setting
+
+DEFAULT_PORT = 8105
+
+
+class Settings(ServiceSettings):
+    """What the gateway needs beside the common settings."""
+
+    service: str = "gateway-ws"
+    port: int = setting(DEFAULT_PORT, "CHAT_PORT", "Port to listen on", ge=0, le=65535)
+    max_frame_bytes: int = setting(
+        65_536,
+        "CHAT_MAX_FRAME_BYTES",
+        "Largest WebSocket frame or polling body from a client",
+        ge=8_192,
+        le=1_048_576,
+    )
+    polling: bool = setting(True, "CHAT_POLLING", "Whether HTTP long-polling is offered beside WebSocket")
+    ping_interval_seconds: float = setting(
+        25, "CHAT_PING_INTERVAL_SECONDS", "Engine.IO heartbeat", gt=0, le=300
+    )
+    ping_timeout_seconds: float = setting(
+        10, "CHAT_PING_TIMEOUT_SECONDS", "Silence after a heartbeat", gt=0, le=300
+    )
+    connect_timeout_seconds: float = setting(
+        5, "CHAT_CONNECT_TIMEOUT_SECONDS", "How long a socket may stay without a valid CONNECT", gt=0, le=60
+    )
+    max_unsent_packets: int = setting(
+        512,
+        "CHAT_MAX_UNSENT_PACKETS",
+        "Packets that may wait for one client before it is closed as slow",
+        ge=16,
+    )
+    max_unsent_bytes: int = setting(
+        1_048_576,
+        "CHAT_MAX_UNSENT_BYTES",
+        "Bytes that may wait for one client before it is closed as slow",
+        ge=65_536,
+    )
+    max_pending_sends: int = setting(
+        64, "CHAT_MAX_PENDING_SENDS", "Unanswered send_message events per socket", ge=1
+    )
+    events_per_second: float = setting(20, "CHAT_EVENTS_PER_SECOND", "Sustained events of one socket", gt=0)
+    events_burst: int = setting(60, "CHAT_EVENTS_BURST", "Events of one socket at once", ge=1)
+    max_sockets_per_user: int = setting(
+        20, "CHAT_MAX_SOCKETS_PER_USER", "Live sockets of one user per gateway", ge=1
+    )
+    presence_grace_seconds: float = setting(
+        10, "CHAT_PRESENCE_GRACE_SECONDS", "How long a user may be away before user-offline", ge=0, le=300
+    )
+    presence_max_members: int = setting(
+        200, "CHAT_PRESENCE_MAX_MEMBERS", "Larger rooms get no user-online and user-offline events", ge=1
+    )
+    session_check_seconds: float = setting(
+        25, "CHAT_SESSION_CHECK_SECONDS", "How often auth is asked whether sessions still live", ge=1, le=30
+    )
+    head_check_seconds: float = setting(
+        2, "CHAT_HEAD_CHECK_SECONDS", "How often delivered positions are compared with the log", ge=0.1, le=60
+    )

@@ -1,0 +1,149 @@
+"""The one Redis pub/sub connection of this process: channels come and go, the connection heals itself.
+
+redis-py neither reconnects a subscription without losing track nor notices a silent half-open connection,
+so the loop here reads with a timeout, pings every two seconds and starts over after five silent ones.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from chat_shared.errors import Unavailable
+from chat_shared.lifecycle import TaskSet
+from chat_shared.logging import get_logger
+from chat_shared.redis import connect_redis_subscriber
+from redis.exceptions import RedisError
+
+log = get_logger(__name__)
+
+READ_SECONDS = 0.5
+PING_SECONDS = 2.0
+DEAF_SECONDS = 5.0
+CONFIRM_SECONDS = 3.0
+MAX_BACKOFF_SECONDS = 2.0
+CHUNK = 500
+
+
+class Subscriber:
+    """Keeps this process subscribed to a changing set of channels."""
+
+    def __init__(
+        self,
+        url: str,
+        own_channel: str,
+        on_message: Callable[[str, bytes], None],
+        on_resubscribed: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Args:
+        own_channel: always subscribed, so that there is something to listen to.
+        on_message: called with channel and payload, in the order of arrival.
+        on_resubscribed: called when the subscriptions stand again after a break: messages may be missing.
+        """
+        self._redis = connect_redis_subscriber(url)
+        self._own_channel = own_channel
+        self._channels: set[str] = set()
+        self._on_message = on_message
+        self._on_resubscribed = on_resubscribed
+        self._pubsub: Any = None
+        self._confirmations: dict[str, asyncio.Future[None]] = {}
+        self._heard_at = 0.0
+        self._tasks = TaskSet()
+
+    async def start(self) -> None:
+        """Subscribe in the background, and again whenever the connection breaks."""
+        self._tasks.spawn(self._stay_subscribed(), name="redis-subscriber")
+
+    async def stop(self) -> None:
+        """Give up all subscriptions."""
+        await self._tasks.cancel()
+        await self._disconnect()
+        await self._redis.aclose()
+
+    async def check(self) -> None:
+        """Raise `Unavailable` while this process is deaf."""
+        if self._pubsub is None:
+            raise Unavailable("Redis pub/sub is not connected")
+
+    async def subscribe(self, channels: Iterable[str]) -> None:
+        """Subscribe and return when Redis has confirmed: later messages will arrive.
+
+        While Redis is away the channels are noted and subscribed on its return; this returns at once,
+        and the log stays the way to the messages until then.
+        """
+        new = [channel for channel in channels if channel not in self._channels]
+        self._channels.update(new)
+        if not new or self._pubsub is None:
+            return
+        loop = asyncio.get_running_loop()
+        confirmations = [self._confirmations.setdefault(channel, loop.create_future()) for channel in new]
+        with suppress(RedisError, OSError, TimeoutError):
+            await self._pubsub.subscribe(*new)
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                await asyncio.gather(*(asyncio.shield(confirmation) for confirmation in confirmations))
+
+    async def unsubscribe(self, channel: str) -> None:
+        """Stop listening to a channel."""
+        self._channels.discard(channel)
+        if self._pubsub is not None:
+            with suppress(RedisError, OSError, TimeoutError):
+                await self._pubsub.unsubscribe(channel)
+
+    async def _stay_subscribed(self) -> None:
+        backoff = 0.1
+        while True:
+            try:
+                await self._connect()
+                backoff = 0.1
+                await self._read_until_deaf()
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("redis subscription lost", error=repr(error)[:200])
+            await self._disconnect()
+            await asyncio.sleep(backoff)
+            backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+
+    async def _connect(self) -> None:
+        pubsub = self._redis.pubsub()
+        async with asyncio.timeout(CONFIRM_SECONDS):
+            await pubsub.subscribe(self._own_channel)
+            wanted = sorted(self._channels)
+            for start in range(0, len(wanted), CHUNK):
+                await pubsub.subscribe(*wanted[start : start + CHUNK])
+        self._pubsub = pubsub
+        self._heard_at = time.monotonic()
+        self._tasks.spawn(self._catch_up(), name="redis-resubscribed")
+
+    async def _catch_up(self) -> None:
+        await self._on_resubscribed()
+
+    async def _read_until_deaf(self) -> None:
+        pinged_at = time.monotonic()
+        while True:
+            message = await self._pubsub.get_message(ignore_subscribe_messages=False, timeout=READ_SECONDS)
+            now = time.monotonic()
+            if message is not None:
+                self._heard_at = now
+                self._dispatch(message)
+            elif now - self._heard_at > DEAF_SECONDS:
+                raise TimeoutError("redis is silent")
+            if now - pinged_at > PING_SECONDS:
+                pinged_at = now
+                async with asyncio.timeout(1):
+                    await self._pubsub.ping()
+
+    def _dispatch(self, message: dict[str, Any]) -> None:
+        if message["type"] == "message":
+            self._on_message(message["channel"].decode(), message["data"])
+        elif message["type"] == "subscribe":
+            confirmation = self._confirmations.pop(message["channel"].decode(), None)
+            if confirmation is not None and not confirmation.done():
+                confirmation.set_result(None)
+
+    async def _disconnect(self) -> None:
+        pubsub, self._pubsub = self._pubsub, None
+        self._confirmations.clear()
+        if pubsub is not None:
+            with suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(1):
+                    await pubsub.aclose()
