@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TypeVar
 
 import structlog
 import uvicorn
@@ -24,6 +25,7 @@ from chat_shared.settings import ServiceSettings
 
 log = get_logger(__name__)
 
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 Check = Callable[[], Awaitable[None]]
 
 MAX_JSON_BODY = 256 * 1024
@@ -198,9 +200,9 @@ async def _serve(app: FastAPI, settings: ServiceSettings) -> None:
 
 
 def run_service(
-    load: Callable[[], ServiceSettings],
-    create_app: Callable[[ServiceSettings], FastAPI],
-    serve: Callable[[FastAPI, ServiceSettings], Awaitable[None]] = _serve,
+    load: Callable[[], SettingsT],
+    create_app: Callable[[SettingsT], FastAPI],
+    serve: Callable[[FastAPI, SettingsT], Awaitable[None]] = _serve,
 ) -> None:
     """Run a service until SIGTERM: the whole of a `__main__`.
 

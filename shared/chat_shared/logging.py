@@ -63,7 +63,9 @@ def configure_logging(service: str, instance: str, level: str) -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
-    for name in ("aio_pika", "aiormq", "pymongo", "asyncio", "engineio", "socketio"):
+    # uvicorn's own lines hold query strings, and a client may put anything there.
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # `Bus` reports a lost connection itself
+    for name in ("uvicorn.error", "aio_pika", "pymongo", "asyncio", "engineio", "socketio"):
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service, instance=instance)
 
