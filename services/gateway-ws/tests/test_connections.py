@@ -1,0 +1,111 @@
+"""Which membership fact counts when they arrive in any order."""
+
+import pytest
+from chat_gateway_ws.connections import (
+    Connection,
+    Connections,
+    LocalUser,
+    SendLimits,
+    SendQueue,
+    TokenBucket,
+)
+from chat_shared.contracts.internal import UserRoom
+from chat_shared.tokens import Identity
+
+USER, ROOM = "1" * 24, "2" * 24
+
+
+def membership(rev: int) -> UserRoom:
+    return UserRoom(room_id=ROOM, role="member", rev=rev, member_count=2)
+
+
+def connection(eio_sid: str = "a", session: str = "s") -> Connection:
+    return Connection(
+        eio_sid,
+        Identity(USER, session, 0),
+        SendQueue(),
+        SendLimits(100, 100_000),
+        TokenBucket(10, 10),
+        lambda *_: None,
+    )
+
+
+@pytest.fixture
+def connections() -> Connections:
+    return Connections()
+
+
+@pytest.fixture
+def user(connections: Connections) -> LocalUser:
+    return connections.add(connection())
+
+
+class TestMembershipFacts:
+    def test_join_then_leave(self, connections: Connections, user: LocalUser) -> None:
+        assert connections.joined(user, membership(3))
+        assert connections.left(USER, ROOM, 4)
+        assert ROOM not in user.rooms
+
+    def test_a_leave_that_overtook_its_join(self, connections: Connections, user: LocalUser) -> None:
+        assert not connections.left(USER, ROOM, 4)
+        assert not connections.joined(user, membership(3))
+        assert ROOM not in user.rooms
+
+    def test_a_new_join_after_a_leave(self, connections: Connections, user: LocalUser) -> None:
+        connections.joined(user, membership(3))
+        connections.left(USER, ROOM, 4)
+        assert connections.joined(user, membership(5))
+
+    def test_an_old_leave_does_not_undo_a_newer_join(self, connections: Connections, user: LocalUser) -> None:
+        connections.joined(user, membership(5))
+        assert not connections.left(USER, ROOM, 4)
+        assert ROOM in user.rooms
+
+    def test_an_old_leave_does_not_hide_a_newer_one(self, connections: Connections, user: LocalUser) -> None:
+        connections.left(USER, ROOM, 6)
+        connections.left(USER, ROOM, 4)
+        assert not connections.joined(user, membership(5))
+
+    def test_the_same_fact_twice_is_no_news(self, connections: Connections, user: LocalUser) -> None:
+        assert connections.joined(user, membership(3))
+        assert not connections.joined(user, membership(3))
+
+
+class TestRegistry:
+    def test_last_socket_takes_its_user_along(self, connections: Connections, user: LocalUser) -> None:
+        connections.add(connection("b"))
+        connections.remove("a")
+        assert connections.user(USER) is user
+        removed = connections.remove("b")
+        assert removed is not None
+        assert removed.gone
+        assert connections.user(USER) is None
+
+    def test_removing_twice_is_harmless(self, connections: Connections, user: LocalUser) -> None:
+        assert connections.remove("a") is not None
+        assert connections.remove("a") is None
+
+    def test_sockets_of_a_session(self, connections: Connections, user: LocalUser) -> None:
+        other = connection("b", session="t")
+        connections.add(other)
+        assert connections.of_session("t") == [other]
+
+
+class TestConnectAnswerFirst:
+    def test_nothing_overtakes_the_connect_answer(self) -> None:
+        queue = SendQueue()
+        socket = Connection(
+            "a", Identity(USER, "s", 0), queue, SendLimits(10, 10_000), TokenBucket(1, 1), lambda *_: None
+        )
+        socket.send('42["new-message",{}]')
+        assert queue.qsize() == 0
+        queue.put_nowait("CONNECT")
+        socket.opened()
+        assert queue.get_nowait() == "CONNECT"
+        assert queue.get_nowait().encode() == '42["new-message",{}]'
+
+
+class TestTokenBucket:
+    def test_refuses_after_the_burst(self) -> None:
+        bucket = TokenBucket(rate=0.001, burst=3)
+        assert [bucket.take() for _ in range(4)] == [True, True, True, False]

@@ -1,0 +1,144 @@
+"""Batches to messaging: order per room, many rooms at once, every message answered."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from chat_gateway_ws.clients import MessagingClient
+from chat_gateway_ws.errors import Busy
+from chat_gateway_ws.send_batcher import MAX_BATCH, MAX_WAITING, SendBatcher
+from chat_shared.contracts.internal import SendItem
+from chat_shared.http import ServiceClient
+
+ROOM_A, ROOM_B, SENDER = "a" * 24, "b" * 24, "c" * 24
+
+
+def item(room_id: str, number: int) -> SendItem:
+    return SendItem(
+        room_id=room_id, sender_id=SENDER, content="x", message_type="text", client_message_id=str(number)
+    )
+
+
+class Endpoint:
+    """Messaging's batch endpoint as the batcher sees it: a real HTTP server that numbers what it gets."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[tuple[str, str]]] = []
+        self.arrived = asyncio.Event()
+        self.open = asyncio.Event()
+        self.open.set()
+        self.stuck_room = ""
+        self.status = 200
+        self.under_way: set[str] = set()
+        self.overlaps = 0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        body: dict[str, Any] = await request.json()
+        batch = [(entry["roomId"], entry["clientMessageId"]) for entry in body["items"]]
+        rooms = {room for room, _ in batch}
+        self.overlaps += bool(rooms & self.under_way)
+        self.under_way |= rooms
+        self.arrived.set()
+        if not self.stuck_room or self.stuck_room in rooms:
+            await self.open.wait()
+        self.under_way -= rooms
+        self.batches.append(batch)
+        if self.status != 200:
+            return web.json_response(
+                {"code": "busy", "message": "full", "retryable": True}, status=self.status
+            )
+        return web.json_response({"results": [{"messageId": "d" * 24, "seq": 1} for _ in batch]})
+
+
+@asynccontextmanager
+async def serving(endpoint: Endpoint) -> AsyncIterator[SendBatcher]:
+    app = web.Application()
+    app.router.add_post("/internal/v1/messages", endpoint.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    http = ServiceClient("messaging", [f"http://127.0.0.1:{port}"], "token")
+    await http.start()
+    batcher = SendBatcher(MessagingClient(http))
+    try:
+        yield batcher
+    finally:
+        endpoint.open.set()
+        await batcher.stop()
+        await http.stop()
+        await runner.cleanup()
+
+
+async def test_messages_of_one_turn_share_a_request() -> None:
+    endpoint = Endpoint()
+    async with serving(endpoint) as batcher:
+        answers = [batcher.submit(item(ROOM_A, number)) for number in range(20)]
+        await asyncio.gather(*answers)
+    assert len(endpoint.batches) == 1
+
+
+async def test_a_room_keeps_its_order_and_is_never_twice_under_way() -> None:
+    endpoint = Endpoint()
+    async with serving(endpoint) as batcher:
+        answers = []
+        for number in range(300):
+            answers.append(batcher.submit(item(ROOM_A, number)))
+            answers.append(batcher.submit(item(ROOM_B, number)))
+            await asyncio.sleep(0)
+        await asyncio.gather(*answers)
+    sent = [number for batch in endpoint.batches for room, number in batch if room == ROOM_A]
+    assert sent == [str(number) for number in range(300)]
+    assert endpoint.overlaps == 0
+
+
+async def test_a_stuck_room_does_not_stop_another() -> None:
+    endpoint = Endpoint()
+    endpoint.stuck_room = ROOM_A
+    endpoint.open.clear()
+    async with serving(endpoint) as batcher:
+        stuck = batcher.submit(item(ROOM_A, 1))
+        await endpoint.arrived.wait()
+        assert (await batcher.submit(item(ROOM_B, 1))).error is None
+        assert not stuck.done()
+        endpoint.open.set()
+        assert (await stuck).error is None
+
+
+async def test_batches_are_bounded() -> None:
+    endpoint = Endpoint()
+    async with serving(endpoint) as batcher:
+        await asyncio.gather(*(batcher.submit(item(ROOM_A, number)) for number in range(MAX_BATCH + 1)))
+    assert [len(batch) for batch in endpoint.batches] == [MAX_BATCH, 1]
+
+
+async def test_what_waits_is_bounded() -> None:
+    endpoint = Endpoint()
+    endpoint.open.clear()
+    async with serving(endpoint) as batcher:
+        answers = [batcher.submit(item(ROOM_A, number)) for number in range(MAX_WAITING)]
+        with pytest.raises(Busy):
+            batcher.submit(item(ROOM_A, MAX_WAITING))
+        endpoint.open.set()
+        await asyncio.gather(*answers)
+
+
+async def test_a_refused_batch_answers_every_message() -> None:
+    endpoint = Endpoint()
+    endpoint.status = 503
+    async with serving(endpoint) as batcher:
+        results = await asyncio.gather(*(batcher.submit(item(ROOM_A, number)) for number in range(3)))
+    assert [result.error.code for result in results if result.error] == ["busy"] * 3
+
+
+async def test_an_absent_service_answers_retryable() -> None:
+    http = ServiceClient("messaging", ["http://127.0.0.1:9"], "token")
+    await http.start()
+    result = await SendBatcher(MessagingClient(http)).submit(item(ROOM_A, 1))
+    await http.stop()
+    assert result.error is not None
+    assert (result.error.code, result.error.retryable) == ("unavailable", True)
