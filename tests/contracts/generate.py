@@ -1,0 +1,72 @@
+"""Writes shared/contracts/ and docs/settings.md from the models: `make contracts`."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import chat_auth.main
+import chat_auth.settings
+import chat_gateway_ws.main
+import chat_gateway_ws.settings
+import chat_media.main
+import chat_media.settings
+import chat_messaging.main
+import chat_messaging.settings
+import chat_rooms.main
+import chat_rooms.settings
+import yaml
+from chat_shared.settings import ServiceSettings
+from fastapi import FastAPI
+
+# Beside this script, which is no package.
+sys.path.insert(0, str(Path(__file__).parent))
+from asyncapi import asyncapi_document
+from settings_table import settings_page
+
+ROOT = Path(__file__).parents[2]
+SETTINGS: dict[str, Any] = {
+    "environment": "development",
+    "service_token": "not-used-while-documents-are-written",
+    "master_keys": "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+    "media_url_key": "not-used-while-documents-are-written",
+}
+SERVICES: dict[str, tuple[Callable[..., FastAPI], type[ServiceSettings]]] = {
+    "auth": (chat_auth.main.create_app, chat_auth.settings.Settings),
+    "rooms": (chat_rooms.main.create_app, chat_rooms.settings.Settings),
+    "messaging": (chat_messaging.main.create_app, chat_messaging.settings.Settings),
+    "media": (chat_media.main.create_app, chat_media.settings.Settings),
+    "gateway-ws": (chat_gateway_ws.main.create_app, chat_gateway_ws.settings.Settings),
+}
+
+
+async def documents() -> dict[str, str]:
+    """Return every generated file's text by its path."""
+    files = {
+        f"shared/contracts/openapi/{name}.json": _text(_openapi(*parts)) for name, parts in SERVICES.items()
+    }
+    files["shared/contracts/asyncapi.yaml"] = yaml.safe_dump(asyncapi_document(), sort_keys=True, width=110)
+    files["docs/settings.md"] = settings_page({name: settings for name, (_, settings) in SERVICES.items()})
+    return files
+
+
+def _openapi(create_app: Callable[..., FastAPI], load: type[ServiceSettings]) -> dict[str, Any]:
+    return create_app(load(**SETTINGS)).openapi()
+
+
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Write the files that changed."""
+    for path, text in asyncio.run(documents()).items():
+        target = ROOT / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
