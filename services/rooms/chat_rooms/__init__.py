@@ -1,1 +1,1 @@
-""""""
+"""Rooms, memberships and roles."""

@@ -1,0 +1,102 @@
+"""Routes of rooms."""
+
+from typing import Annotated
+
+from chat_shared.auth import CurrentUser
+from chat_shared.contracts.base import EntityId
+from chat_shared.contracts.envelope import Page, Success, problem_responses
+from fastapi import APIRouter, Query
+
+from chat_rooms.api.dependencies import DEFAULT_PAGE, After, Limit, PartsOfApp, page_meta
+from chat_rooms.schemas import (
+    MyRoomBody,
+    ReadBody,
+    ReadPosition,
+    RoomBody,
+    RoomCreate,
+    RoomUpdate,
+    SearchText,
+    my_room_body,
+    room_body,
+    standing_body,
+)
+from chat_rooms.service import positions, reading, rooms
+
+router = APIRouter(prefix="/api/v1/room", tags=["rooms"])
+
+
+@router.post("/", status_code=201, include_in_schema=False)
+@router.post(
+    "", status_code=201, summary="Create a room", responses=problem_responses(400, 401, 409, 429, 503)
+)
+async def create_room(body: RoomCreate, user: CurrentUser, parts: PartsOfApp) -> Success[MyRoomBody]:
+    """Create a room that the caller owns."""
+    created = await rooms.create_room(
+        parts,
+        user.user_id,
+        name=body.room_name,
+        room_type=body.room_type,
+        description=body.description,
+    )
+    return Success(status_code=201, message="Room created", data=my_room_body(created))
+
+
+@router.get("/", include_in_schema=False)
+@router.get("", summary="My rooms", responses=problem_responses(400, 401, 503))
+async def list_my_rooms(
+    user: CurrentUser, parts: PartsOfApp, after: After, limit: Limit = DEFAULT_PAGE
+) -> Page[MyRoomBody]:
+    """List the caller's rooms, most recent activity first."""
+    page = await reading.list_my_rooms(parts, user.user_id, after, limit)
+    return Page(data=[my_room_body(standing) for standing in page.items], meta=page_meta(page.next))
+
+
+# Before `/{room_id}`, which would take «public» for an id.
+@router.get("/public", summary="Public rooms", responses=problem_responses(400, 503))
+async def list_public_rooms(
+    parts: PartsOfApp,
+    after: After,
+    limit: Limit = DEFAULT_PAGE,
+    q: Annotated[SearchText | None, Query(description="Text anywhere in the name, in any case")] = None,
+) -> Page[RoomBody]:
+    """List public rooms, newest first; needs no login."""
+    page = await reading.list_public_rooms(parts, q, after, limit)
+    return Page(data=[room_body(room) for room in page.items], meta=page_meta(page.next))
+
+
+@router.get("/{room_id}", summary="One room", responses=problem_responses(400, 401, 404, 503))
+async def get_room(room_id: EntityId, user: CurrentUser, parts: PartsOfApp) -> Success[MyRoomBody | RoomBody]:
+    """Show one room; a private one only to its members."""
+    return Success(data=standing_body(await reading.get_room(parts, room_id, user.user_id)))
+
+
+@router.patch("/{room_id}", summary="Update a room", responses=problem_responses(400, 401, 403, 404, 503))
+async def update_room(
+    room_id: EntityId, body: RoomUpdate, user: CurrentUser, parts: PartsOfApp
+) -> Success[MyRoomBody]:
+    """Change name, type or description; for the owner and admins."""
+    updated = await rooms.update_room(parts, room_id, user.user_id, body.changes())
+    return Success(message="Room updated", data=my_room_body(updated))
+
+
+@router.delete("/{room_id}", summary="Delete a room", responses=problem_responses(400, 401, 403, 404, 503))
+async def delete_room(room_id: EntityId, user: CurrentUser, parts: PartsOfApp) -> Success[None]:
+    """Delete a room with all that was written in it; for the owner."""
+    await rooms.delete_room(parts, room_id, user.user_id)
+    return Success(message="Room deleted", data=None)
+
+
+@router.post("/{room_id}/read", summary="Mark as read", responses=problem_responses(400, 401, 403, 404, 503))
+async def mark_read(
+    room_id: EntityId, body: ReadPosition, user: CurrentUser, parts: PartsOfApp
+) -> Success[ReadBody]:
+    """Note up to which message the caller has read; it only moves forward."""
+    standing = await positions.mark_read(parts, room_id, user.user_id, body.seq)
+    return Success(
+        data=ReadBody(
+            room_id=room_id,
+            last_read_seq=standing.require_member().last_read_seq,
+            last_seq=standing.room.last_seq,
+            unread=standing.unread,
+        )
+    )

@@ -1,0 +1,9 @@
+"""This service's collections: the only package that reads and writes them."""
+
+from chat_rooms.store.collections import Collections, new_id
+from chat_rooms.store.deleted_rooms import DeletedRooms
+from chat_rooms.store.positions import Positions
+from chat_rooms.store.queries import Queries
+from chat_rooms.store.transactions import Transaction, Transactions
+
+__all__ = ["Collections", "DeletedRooms", "Positions", "Queries", "Transaction", "Transactions", "new_id"]
