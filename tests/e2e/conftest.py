@@ -1,0 +1,115 @@
+"""What every end-to-end test stands on: one installation, its users, rooms and sockets.
+
+Without `CHAT_E2E_URL` the installation is the stack that the test run starts. With it, the same tests run
+against an installation that is up already; what needs the processes themselves is skipped there.
+"""
+
+import itertools
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+from chat_shared.testing import ApiClient, SocketClient, User
+
+if TYPE_CHECKING:
+    from chat_local.stack import Stack
+
+NewUser = Callable[..., Awaitable[User]]
+NewRoom = Callable[..., Awaitable[dict[str, Any]]]
+Connect = Callable[..., Awaitable[SocketClient]]
+
+
+@pytest.fixture(scope="session")
+def running_url() -> str | None:
+    """The installation that is up already, if the tests are to run against one."""
+    return os.environ.get("CHAT_E2E_URL") or None
+
+
+@pytest.fixture(scope="session")
+def chat_url(running_url: str | None, request: pytest.FixtureRequest) -> str:
+    """The one URL that clients know."""
+    if running_url:
+        return running_url.rstrip("/")
+    stack: Stack = request.getfixturevalue("stack")
+    return stack.url
+
+
+@pytest.fixture(scope="session")
+def own_stack(running_url: str | None, request: pytest.FixtureRequest) -> "Stack":
+    """The stack of this test run, for tests that look at its processes."""
+    if running_url:
+        pytest.skip("needs the processes of the installation; CHAT_E2E_URL names one that is not ours")
+    stack: Stack = request.getfixturevalue("stack")
+    return stack
+
+
+@pytest.fixture(scope="session")
+def gateway_urls(running_url: str | None, request: pytest.FixtureRequest) -> list[str]:
+    """The gateways, each by its own URL; the public URL alone when they cannot be reached one by one."""
+    if running_url:
+        return [running_url.rstrip("/")]
+    stack: Stack = request.getfixturevalue("stack")
+    return [gateway.url for gateway in stack.instances("gateway-ws")]
+
+
+@pytest_asyncio.fixture(scope="session")
+async def api(chat_url: str) -> AsyncIterator[ApiClient]:
+    """REST through the public URL."""
+    async with ApiClient(chat_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def new_user(api: ApiClient) -> NewUser:
+    """Makes and logs in a user; profile fields as arguments."""
+
+    async def make(username: str = "", **fields: Any) -> User:
+        return await api.login(await api.register(username, **fields))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def new_room(api: ApiClient) -> NewRoom:
+    """Makes a room of `owner` with `members` in it and returns it; its fields as arguments."""
+
+    async def make(owner: User, *members: User, **fields: Any) -> dict[str, Any]:
+        body = {"roomName": f"room {secrets.token_hex(4)}", "roomType": "public", **fields}
+        room: dict[str, Any] = await api.data("POST", "/room", owner, status=201, json=body)
+        for member in members:
+            await api.call(
+                "POST", f"/room/{room['id']}/members", owner, status=201, json={"userId": member.id}
+            )
+        return room
+
+    return make
+
+
+@pytest_asyncio.fixture
+async def connect(chat_url: str, gateway_urls: list[str]) -> AsyncIterator[Connect]:
+    """Opens sockets, and closes them after the test.
+
+    `gateway=0` or `1` goes straight to that gateway, so that a test knows that two clients meet different
+    ones; `None` goes through the public URL.
+    """
+    sockets: list[SocketClient] = []
+
+    async def open_socket(user: User, *, gateway: int | None = None, **options: Any) -> SocketClient:
+        url = chat_url if gateway is None else gateway_urls[gateway % len(gateway_urls)]
+        socket = SocketClient()
+        sockets.append(socket)
+        return await socket.connect(url, user.access_token, **options)
+
+    yield open_socket
+    for socket in sockets:
+        await socket.disconnect()
+
+
+@pytest.fixture
+def client_message_id() -> Callable[[], str]:
+    """Makes ids that no other message has."""
+    run, numbers = secrets.token_hex(6), itertools.count(1)
+    return lambda: f"{run}-{next(numbers)}"
