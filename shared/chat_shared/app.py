@@ -2,25 +2,22 @@
 
 import asyncio
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
-import structlog
 import uvicorn
 from fastapi import FastAPI, Response
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chat_shared.contracts.envelope import Problem
-from chat_shared.error_handlers import install_error_handlers, problem_response
+from chat_shared.error_handlers import install_error_handlers
 from chat_shared.errors import Unavailable
 from chat_shared.lifecycle import Component
 from chat_shared.logging import configure_logging, get_logger
-from chat_shared.metrics import HTTP_SECONDS, metrics_endpoint
-from chat_shared.request_context import DEADLINE_HEADER, REQUEST_ID_HEADER, set_deadline, set_request_id
+from chat_shared.metrics import metrics_endpoint
+from chat_shared.middleware import PreparationGate, RequestContextMiddleware
 from chat_shared.settings import ServiceSettings
 
 log = get_logger(__name__)
@@ -31,7 +28,6 @@ Check = Callable[[], Awaitable[None]]
 MAX_JSON_BODY = 256 * 1024
 CHECK_SECONDS = 2.0
 EXIT_BAD_SETTINGS = 2
-PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 
 
 def create_service_app(
@@ -77,10 +73,10 @@ def create_service_app(
     )
     app.state.service_token = settings.service_token.get_secret_value()
     app.add_middleware(PreparationGate, is_prepared=is_prepared)
-    app.add_middleware(RequestContextMiddleware)
     install_error_handlers(app)
     _add_probes(app, checks)
     _document_problems(app)
+    _wrap(app)
     return app
 
 
@@ -109,6 +105,12 @@ async def _outcome(check: Check) -> str:
     return "ok"
 
 
+def _wrap(app: FastAPI) -> None:
+    """Put the request context around everything, also around the framework's own outer layers."""
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: RequestContextMiddleware(build())  # type: ignore[method-assign]
+
+
 def _document_problems(app: FastAPI) -> None:
     """Put the schema that `problem_responses` refers to into the OpenAPI document."""
     generate = app.openapi
@@ -122,65 +124,6 @@ def _document_problems(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
-
-
-class PreparationGate:
-    """Answers 503 to everything but the probes until the service is prepared."""
-
-    def __init__(self, app: ASGIApp, is_prepared: Callable[[], bool]) -> None:
-        self._app = app
-        self._is_prepared = is_prepared
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
-        if scope["type"] != "http" or scope["path"] in PROBE_PATHS or self._is_prepared():
-            await self._app(scope, receive, send)
-        else:
-            refusal = problem_response(Unavailable("The service is starting; try again"), scope["path"])
-            await refusal(scope, receive, send)
-
-
-class RequestContextMiddleware:
-    """Gives each request its id and deadline, and one log line and one metric when it is done."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = dict(scope["headers"])
-        request_id = set_request_id(headers.get(REQUEST_ID_HEADER.encode(), b"").decode("latin-1"))
-        set_deadline(headers.get(DEADLINE_HEADER.encode(), b"").decode("latin-1") or None)
-        status = 500
-        started = time.perf_counter()
-
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [
-                    *message["headers"],
-                    (REQUEST_ID_HEADER.encode(), request_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
-            await send(message)
-
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, receive, send_with_id)
-            finally:
-                self._record(scope, status, time.perf_counter() - started)
-
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "")
-        HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
-        if scope["path"] not in PROBE_PATHS and not (route.startswith("/internal/") and status < 400):
-            log.info(
-                "request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1)
-            )
 
 
 async def _serve(app: FastAPI, settings: ServiceSettings) -> None:

@@ -74,7 +74,7 @@ class MasterKeys:
         keys: dict[str, bytes] = {}
         for part in filter(None, (piece.strip() for piece in text.split(","))):
             key_id, _, encoded = part.partition(":")
-            key = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+            key = _decode_key(encoded)
             if not key_id or key_id in keys or len(key) != KEY_BYTES:
                 raise ValueError("a master key is written id:base64-of-32-bytes, each id once")
             keys[key_id] = key
@@ -101,3 +101,10 @@ class MasterKeys:
         if master is None:
             raise DecryptionFailed(f"master key {sealed.key_id} is not configured")
         return unseal(master, sealed, place)
+
+
+def _decode_key(encoded: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+    except ValueError:
+        return b""  # of the wrong length, like any other malformed key

@@ -1,0 +1,105 @@
+"""What wraps every request of a service: its id and deadline, its log line and metric."""
+
+import time
+from collections.abc import Callable
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chat_shared.error_handlers import problem_response
+from chat_shared.errors import ContentTooLarge, Unavailable
+from chat_shared.logging import get_logger
+from chat_shared.metrics import HTTP_SECONDS
+from chat_shared.request_context import DEADLINE_HEADER, REQUEST_ID_HEADER, set_deadline, set_request_id
+
+log = get_logger(__name__)
+
+PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+
+
+class PreparationGate:
+    """Answers 503 to everything but the probes until the service is prepared."""
+
+    def __init__(self, app: ASGIApp, is_prepared: Callable[[], bool]) -> None:
+        self._app = app
+        self._is_prepared = is_prepared
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http" or scope["path"] in PROBE_PATHS or self._is_prepared():
+            await self._app(scope, receive, send)
+        else:
+            refusal = problem_response(Unavailable("The service is starting; try again"), scope["path"])
+            await refusal(scope, receive, send)
+
+
+class RequestContextMiddleware:
+    """Gives each request its id and deadline, and one log line and one metric when it is done.
+
+    It has to be the outermost layer: the framework's own error and body-limit layers answer without us.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = set_request_id(headers.get(REQUEST_ID_HEADER.encode(), b"").decode("latin-1"))
+        set_deadline(headers.get(DEADLINE_HEADER.encode(), b"").decode("latin-1") or None)
+        answer = _Answer(scope, receive, send, request_id)
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, answer.send)
+            except Exception:
+                # The error handler has logged it and answered; above us is only the server's own log.
+                if answer.status is None:
+                    raise
+            finally:
+                _record(scope, answer.status or 500, time.perf_counter() - started)
+
+
+class _Answer:
+    """The response on its way out: gets our headers, and our body where the framework sends plain text."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        self.status: int | None = None
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._headers = [
+            (REQUEST_ID_HEADER.encode(), request_id.encode()),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+        self._replaced = False
+
+    async def send(self, message: Message) -> None:
+        """Pass one ASGI message on."""
+        if self._replaced:
+            return
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            if _is_plain_413(message):
+                self._replaced = True
+                refusal = problem_response(ContentTooLarge(), self._scope["path"])
+                refusal.raw_headers.extend(self._headers)
+                await refusal(self._scope, self._receive, self._send)
+                return
+            message["headers"] = [*message["headers"], *self._headers]
+        await self._send(message)
+
+
+def _is_plain_413(message: Message) -> bool:
+    content_type = dict(message["headers"]).get(b"content-type", b"")
+    return bool(message["status"] == ContentTooLarge.status and content_type.startswith(b"text/plain"))
+
+
+def _record(scope: Scope, status: int, seconds: float) -> None:
+    route = getattr(scope.get("route"), "path", "")
+    HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
+    if scope["path"] not in PROBE_PATHS and not (route.startswith("/internal/") and status < 400):
+        log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))
