@@ -1,1 +1,1 @@
-""""""
+"""Accounts, passwords, sessions and signing keys."""

@@ -1,0 +1,98 @@
+"""Routes of one's own account."""
+
+from typing import Any
+
+from chat_shared.auth import CurrentUser
+from chat_shared.contracts.envelope import Success, problem_responses
+from fastapi import Request, Response
+
+from chat_auth.api.bodies import MAX_FORM_BYTES, read_body
+from chat_auth.api.cookies import clear_tokens
+from chat_auth.api.routing import CallerDep, ServicesDep, SlashTolerantRouter
+from chat_auth.schemas import DeleteAccountBody, OwnUser, PasswordBody, ProfileBody, RegisterBody
+from chat_auth.service.accounts import NewAccount, ProfileChange
+
+router = SlashTolerantRouter(prefix="/api/v1/auth", tags=["account"])
+
+
+def _json_or_form(model: type[RegisterBody | ProfileBody]) -> dict[str, Any]:
+    """Return the OpenAPI description of a body that may carry an avatar."""
+    schema = model.model_json_schema()
+    avatar = {"type": "string", "format": "binary", "description": "An image, 5 MB at most"}
+    form = {**schema, "properties": {**schema["properties"], "avatar": avatar}}
+    content = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+@router.post(
+    "/register",
+    status_code=201,
+    max_body_size=MAX_FORM_BYTES,
+    responses=problem_responses(400, 409, 413, 415, 429, 503),
+    openapi_extra=_json_or_form(RegisterBody),
+)
+async def register(request: Request, services: ServicesDep, caller: CallerDep) -> Success[OwnUser]:
+    """Make an account; log in with it afterwards."""
+    body, avatar = await read_body(request, RegisterBody)
+    account = NewAccount(
+        username=body.username,
+        email=body.email,
+        password=body.password.get_secret_value(),
+        firstname=body.firstname,
+        lastname=body.lastname,
+    )
+    user = await services.accounts.register(account, avatar, address=caller.address)
+    return Success(status_code=201, message="Account made", data=OwnUser.of(user, is_online=False))
+
+
+@router.get("/me", responses=problem_responses(401, 503))
+async def own_profile(identity: CurrentUser, services: ServicesDep) -> Success[OwnUser]:
+    """Return one's own profile."""
+    user = await services.accounts.own(identity.user_id)
+    return Success(data=OwnUser.of(user, is_online=await services.profiles.is_online(user.id)))
+
+
+@router.patch(
+    "/me",
+    max_body_size=MAX_FORM_BYTES,
+    responses=problem_responses(400, 401, 409, 413, 415, 503),
+    openapi_extra=_json_or_form(ProfileBody),
+)
+async def change_profile(request: Request, identity: CurrentUser, services: ServicesDep) -> Success[OwnUser]:
+    """Change one's own profile; fields that are not sent stay as they are."""
+    body, avatar = await read_body(request, ProfileBody)
+    change = ProfileChange(**body.model_dump(by_alias=False), avatar=avatar)
+    user = await services.accounts.change_profile(identity.user_id, change)
+    is_online = await services.profiles.is_online(user.id)
+    return Success(message="Profile changed", data=OwnUser.of(user, is_online=is_online))
+
+
+@router.post("/password", responses=problem_responses(400, 401, 403, 429, 503))
+async def change_password(
+    body: PasswordBody, identity: CurrentUser, services: ServicesDep, caller: CallerDep
+) -> Success[None]:
+    """Change one's own password and end all other sessions."""
+    await services.accounts.change_password(
+        identity.user_id,
+        identity.session_id,
+        current=body.current_password.get_secret_value(),
+        new=body.new_password.get_secret_value(),
+        address=caller.address,
+    )
+    return Success(message="Password changed; all other sessions ended", data=None)
+
+
+@router.delete("/me", responses=problem_responses(400, 401, 403, 429, 503))
+async def delete_account(
+    body: DeleteAccountBody,
+    identity: CurrentUser,
+    services: ServicesDep,
+    caller: CallerDep,
+    response: Response,
+) -> Success[None]:
+    """Delete one's own account with everything that belongs to it."""
+    await services.accounts.delete(
+        identity.user_id, password=body.password.get_secret_value(), address=caller.address
+    )
+    clear_tokens(response, secure=services.secure_cookies)
+    return Success(message="Account deleted", data=None)

@@ -1,0 +1,1 @@
+"""The rules of accounts, passwords, sessions and signing keys: no I/O, no framework."""

@@ -1,0 +1,230 @@
+"""HTTP bodies of auth."""
+
+from typing import Annotated, Self
+
+from chat_shared.contracts.base import EntityId, StrictModel, Stripped, Timestamp, WireModel
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
+
+from chat_auth.domain.accounts import (
+    MAX_EMAIL_LENGTH,
+    MAX_NAME_LENGTH,
+    USERNAME_PATTERN,
+    User,
+    normalise_email,
+)
+from chat_auth.domain.passwords import MAX_LENGTH, MIN_LENGTH
+from chat_auth.domain.sessions import Session
+from chat_auth.errors import InvalidEmail
+from chat_auth.service.tokens import TokenPair
+
+MAX_TOKEN_LENGTH = 200
+
+
+def _check_email(address: str) -> str:
+    try:
+        return normalise_email(address)
+    except InvalidEmail as error:
+        raise ValueError(error.errors[0].message) from error
+
+
+Username = Annotated[
+    str,
+    Stripped,
+    StringConstraints(pattern=USERNAME_PATTERN),
+    Field(description="3 to 30 of A-Z a-z 0-9 _ . -, unique without regard to case", examples=["ada"]),
+]
+Email = Annotated[
+    str,
+    Stripped,
+    StringConstraints(max_length=MAX_EMAIL_LENGTH),
+    AfterValidator(_check_email),
+    Field(examples=["ada@example.com"]),
+]
+PersonName = Annotated[
+    str, Stripped, StringConstraints(max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")
+]
+#: A password that somebody chooses; the list of common ones is looked at later.
+NewPassword = Annotated[
+    SecretStr,
+    Field(min_length=MIN_LENGTH, max_length=MAX_LENGTH, examples=["correct horse battery staple"]),
+]
+#: A password that somebody proves to know; older accounts may have a shorter one.
+KnownPassword = Annotated[
+    SecretStr, Field(min_length=1, max_length=MAX_LENGTH, examples=["correct horse battery staple"])
+]
+LoginName = Annotated[str, Stripped, StringConstraints(min_length=1, max_length=MAX_EMAIL_LENGTH)]
+
+
+class RegisterBody(StrictModel):
+    """A new account."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "username": "ada",
+                "email": "ada@example.com",
+                "password": "correct horse battery staple",
+                "firstname": "Ada",
+            }
+        }
+    )
+
+    username: Username
+    email: Email
+    password: NewPassword
+    firstname: PersonName = ""
+    lastname: PersonName = ""
+
+
+class ProfileBody(StrictModel):
+    """What to change in one's own profile."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"firstname": "Ada", "lastname": "Lovelace"}})
+
+    username: Username | None = None
+    email: Email | None = None
+    firstname: PersonName | None = None
+    lastname: PersonName | None = None
+
+
+class LoginBody(StrictModel):
+    """Username or email address, and the password."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"username": "ada", "password": "correct horse battery staple"}}
+    )
+
+    username: LoginName | None = None
+    email: LoginName | None = None
+    password: KnownPassword
+
+    @model_validator(mode="after")
+    def _names_an_account(self) -> Self:
+        if self.username is None and self.email is None:
+            raise ValueError("username or email is needed")
+        return self
+
+
+class RefreshBody(StrictModel):
+    """The refresh token, for clients that keep no cookies."""
+
+    refresh_token: str | None = Field(None, min_length=1, max_length=MAX_TOKEN_LENGTH)
+
+
+class PasswordBody(StrictModel):
+    """The password as it is, and as it shall be."""
+
+    current_password: KnownPassword
+    new_password: NewPassword
+
+
+class DeleteAccountBody(StrictModel):
+    """The password, to prove that it is the owner who asks."""
+
+    password: KnownPassword
+
+
+class PublicUser(WireModel):
+    """A user as every signed-in user may see them."""
+
+    id: EntityId
+    legacy_id: EntityId = Field(alias="_id", description="Same as id, for existing clients")
+    username: str
+    firstname: str
+    lastname: str
+    avatar_url: str | None
+    is_online: bool
+    last_seen: Timestamp | None = Field(description="When the last connection went away")
+    created_at: Timestamp
+
+    @classmethod
+    def of(cls, user: User, *, is_online: bool) -> Self:
+        """Return what is public of an account."""
+        return cls(**_public_fields(user), is_online=is_online)
+
+
+class OwnUser(PublicUser):
+    """A user as they see themselves."""
+
+    email: str
+
+    @classmethod
+    def of(cls, user: User, *, is_online: bool) -> Self:
+        """Return the whole profile of an account."""
+        return cls(**_public_fields(user), is_online=is_online, email=user.email)
+
+
+def _public_fields(user: User) -> dict[str, object]:
+    return {
+        "id": user.id,
+        "legacy_id": user.id,
+        "username": user.username,
+        "firstname": user.firstname,
+        "lastname": user.lastname,
+        "avatar_url": user.avatar_url,
+        "last_seen": user.last_seen,
+        "created_at": user.created_at,
+    }
+
+
+class Tokens(WireModel):
+    """Both tokens, for clients that keep no cookies."""
+
+    access_token: str = Field(description="Send it as `Authorization: Bearer`")
+    refresh_token: str = Field(description="Good for one exchange at `/auth/refreshToken`")
+    expires_in: int = Field(description="Seconds until the access token ends", examples=[900])
+
+    @classmethod
+    def of(cls, pair: TokenPair) -> Self:
+        """Return the body for a pair of tokens."""
+        return cls(
+            access_token=pair.access_token, refresh_token=pair.refresh_token, expires_in=pair.access_seconds
+        )
+
+
+class LoggedIn(Tokens):
+    """Who logged in, and both tokens."""
+
+    user: OwnUser
+
+
+class SessionItem(WireModel):
+    """One of the places where a user is logged in."""
+
+    id: EntityId
+    current: bool = Field(description="Whether it is the session of this request")
+    created_at: Timestamp
+    last_used_at: Timestamp
+    expires_at: Timestamp
+    user_agent: str
+    address: str
+
+    @classmethod
+    def of(cls, session: Session, *, current_id: str) -> Self:
+        """Return what a user may see of their session."""
+        return cls(
+            id=session.id,
+            current=session.id == current_id,
+            created_at=session.created_at,
+            last_used_at=session.last_used_at,
+            expires_at=session.expires_at,
+            user_agent=session.user_agent,
+            address=session.address,
+        )
+
+
+class JsonWebKey(WireModel):
+    """A public key (RFC 7517, RFC 8037)."""
+
+    kty: str
+    crv: str
+    alg: str
+    use: str
+    kid: str
+    x: str
+
+
+class JsonWebKeySet(WireModel):
+    """The public keys that access tokens are checked with."""
+
+    keys: list[JsonWebKey]
