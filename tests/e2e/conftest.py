@@ -7,19 +7,15 @@ against an installation that is up already; what needs the processes themselves 
 import itertools
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from chat_shared.testing import ApiClient, SocketClient, User
+from chat_shared.testing import ApiClient, Connect, NewRoom, NewUser, SocketClient, User
 
 if TYPE_CHECKING:
     from chat_local.stack import Stack
-
-NewUser = Callable[..., Awaitable[User]]
-NewRoom = Callable[..., Awaitable[dict[str, Any]]]
-Connect = Callable[..., Awaitable[SocketClient]]
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +82,24 @@ def new_room(api: ApiClient) -> NewRoom:
         return room
 
     return make
+
+
+@pytest_asyncio.fixture(scope="module")
+async def alice(new_user: NewUser) -> User:
+    """A user whom the tests of one module share; make your own where a test changes the account."""
+    return await new_user()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def bob(new_user: NewUser) -> User:
+    """A second user, as `alice`."""
+    return await new_user()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def carol(new_user: NewUser) -> User:
+    """A third user, as `alice`: usually the one who is not in the room."""
+    return await new_user()
 
 
 @pytest_asyncio.fixture

@@ -1,0 +1,150 @@
+"""Whatever is killed, an acknowledged message stays, once and in its place."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chat_shared.testing import ApiClient, User
+from chat_shared.testing.careful_client import CarefulClient
+from chat_shared.testing.delivery_checker import check_delivery
+
+from .conftest import NewRoom, NewUser
+from .test_delivery import read_log
+
+if TYPE_CHECKING:
+    from chat_local.process import ManagedProcess
+    from chat_local.stack import Stack
+
+ROOMS = 6
+CLIENTS = 6
+HEAL_SECONDS = 30
+
+
+class Load:
+    """Careful clients that talk in several rooms until told to stop."""
+
+    def __init__(
+        self, api: ApiClient, owner: User, room_ids: list[str], clients: list[CarefulClient]
+    ) -> None:
+        self.clients = clients
+        self._api = api
+        self._owner = owner
+        self._room_ids = room_ids
+        self._stopping = asyncio.Event()
+        self._talking: list[asyncio.Task[None]] = []
+        self.acked = 0
+
+    def begin(self) -> None:
+        self._talking = [asyncio.create_task(self._talk(number)) for number in range(len(self.clients))]
+
+    async def _talk(self, number: int) -> None:
+        client, turn = self.clients[number], 0
+        while not self._stopping.is_set():
+            room_id = self._room_ids[(number + turn) % len(self._room_ids)]
+            message = await client.send(room_id, f"client {number}, turn {turn}")
+            assert message.refused is None, message
+            self.acked += 1
+            turn += 1
+
+    async def until_acked(self, count: int, timeout: float = 60) -> None:
+        """Wait until `count` more messages were acknowledged."""
+        target = self.acked + count
+        async with asyncio.timeout(timeout):
+            while self.acked < target:
+                await asyncio.sleep(0.02)
+
+    async def finish(self) -> None:
+        """Let every message end, let every client catch up, and compare all histories with the log."""
+        self._stopping.set()
+        async with asyncio.timeout(HEAL_SECONDS):
+            await asyncio.gather(*self._talking)
+        log: dict[str, list[dict[str, Any]]] = {
+            room_id: await read_log(self._api, self._owner, room_id) for room_id in self._room_ids
+        }
+        heads = {room_id: len(entries) for room_id, entries in log.items()}
+        await asyncio.gather(*(client.wait_applied(heads, timeout=15) for client in self.clients))
+        check_delivery([client.history for client in self.clients], log).require_clean()
+
+
+@asynccontextmanager
+async def load(api: ApiClient, url: str, new_user: NewUser, new_room: NewRoom) -> AsyncIterator[Load]:
+    users = [await new_user() for _ in range(CLIENTS)]
+    rooms = [await new_room(users[0], *users[1:]) for _ in range(ROOMS)]
+    room_ids = [room["id"] for room in rooms]
+    clients = [CarefulClient(url, user.id, user.access_token, room_ids) for user in users]
+    try:
+        await asyncio.gather(*(client.start() for client in clients))
+        yield Load(api, users[0], room_ids, clients)
+    finally:
+        await asyncio.gather(*(client.stop() for client in clients))
+
+
+@pytest.fixture
+async def restored(own_stack: "Stack") -> AsyncIterator["Stack"]:
+    """The stack, put in order again after a test that breaks it."""
+    yield own_stack
+    for service in ("messaging", "gateway-ws"):
+        for process in own_stack.instances(service):
+            process.auto_restart = True
+            if not process.is_running:
+                await process.restart()
+    for service in ("messaging", "gateway-ws"):
+        for process in own_stack.instances(service):
+            await process.wait_ready(30)
+
+
+async def crash_at(process: "ManagedProcess", point: str) -> None:
+    """Restart a process so that it ends itself the second time it passes `point`."""
+    await process.restart(extra_env={"CHAT_CRASH_AT": f"{point}:2"})
+    await process.wait_ready(30)
+    process.auto_restart = False
+
+
+@pytest.mark.parametrize(
+    "point",
+    ["before_insert", "after_insert", "before_fanout", "before_confirm", "before_flag"],
+)
+async def test_messaging_dies_between_commit_and_acknowledgement(
+    restored: "Stack", api: ApiClient, chat_url: str, new_user: NewUser, new_room: NewRoom, point: str
+) -> None:
+    victim = restored.process("messaging-1")
+    await crash_at(victim, point)
+    async with load(api, chat_url, new_user, new_room) as running:
+        running.begin()
+        async with asyncio.timeout(30):
+            await victim.wait_exit()
+        await running.until_acked(60)
+        await victim.restart()
+        await victim.wait_ready(30)
+        await running.until_acked(60)
+        await running.finish()
+
+
+async def test_a_gateway_is_killed_under_load(
+    restored: "Stack", api: ApiClient, chat_url: str, new_user: NewUser, new_room: NewRoom
+) -> None:
+    async with load(api, chat_url, new_user, new_room) as running:
+        running.begin()
+        for name in ("gateway-ws-1", "gateway-ws-2"):
+            await running.until_acked(100)
+            restored.process(name).kill()
+            await running.until_acked(100)
+            await restored.process(name).wait_ready(30)
+        assert sum(client.connects for client in running.clients) > CLIENTS
+        await running.finish()
+
+
+async def test_both_messaging_processes_are_killed_under_load(
+    restored: "Stack", api: ApiClient, chat_url: str, new_user: NewUser, new_room: NewRoom
+) -> None:
+    async with load(api, chat_url, new_user, new_room) as running:
+        running.begin()
+        for name in ("messaging-1", "messaging-2"):
+            await running.until_acked(100)
+            restored.process(name).kill()
+            await running.until_acked(100)
+            await restored.process(name).wait_ready(30)
+        await running.finish()
