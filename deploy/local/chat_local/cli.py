@@ -1,0 +1,75 @@
+"""The command line: `chat up` runs everything, `chat doctor` tells what a machine lacks for it."""
+
+import asyncio
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dotenv import dotenv_values
+
+from chat_local import doctor as checks
+from chat_local.console import run_in_foreground, say
+from chat_local.stack import StackOptions
+
+DEFAULT_PORT = 8080
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="The chat stack on this machine.")
+
+PortOption = Annotated[
+    int, typer.Option(envvar="PORT", min=1, max=65535, help="Port of the one URL that clients use.")
+]
+
+
+def _ip_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text)) if text else ""
+    except ValueError as error:
+        raise typer.BadParameter(f"{text} is not an IP address") from error
+
+
+@app.command()
+def up(
+    port: PortOption = DEFAULT_PORT,
+    host: Annotated[
+        str,
+        typer.Option(callback=_ip_address, help="Address to listen on; this machine only when not given."),
+    ] = "",
+    gateways: Annotated[int, typer.Option(min=1, max=16, help="Processes of gateway-ws.")] = 1,
+    messaging: Annotated[int, typer.Option(min=1, max=16, help="Processes of messaging.")] = 1,
+    state_dir: Annotated[Path, typer.Option(help="Folder for data, logs and secrets.")] = Path(".chat"),
+    logs: Annotated[bool, typer.Option("--logs", help="Show all logs here, too.")] = False,
+) -> None:
+    """Start everything and run until Ctrl-C."""
+    environ = _environment()
+    options = StackOptions(
+        state_dir=state_dir,
+        port=port,
+        host=host,
+        gateways=gateways,
+        messaging=messaging,
+        mongo_url=environ.get("CHAT_MONGO_URL") or environ.get("MONGO_URI", ""),
+        redis_url=environ.get("CHAT_REDIS_URL", ""),
+        amqp_url=environ.get("CHAT_AMQP_URL", ""),
+        environ=environ,
+    )
+    raise typer.Exit(asyncio.run(run_in_foreground(options, logs)))
+
+
+@app.command()
+def doctor(
+    port: PortOption = DEFAULT_PORT,
+    state_dir: Annotated[Path, typer.Option(help="Folder for data, logs and secrets.")] = Path(".chat"),
+) -> None:
+    """Tell what was found, what is missing, and the command that mends it."""
+    results = checks.examine(_environment(), port, state_dir)
+    for result in results:
+        say(str(result))
+    raise typer.Exit(0 if all(result.ok for result in results) else 1)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment over the values of a `.env` file in the current folder."""
+    from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
+    return from_file | dict(os.environ)
