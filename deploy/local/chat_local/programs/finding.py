@@ -62,7 +62,7 @@ def version_of(path: Path, argument: str, env: Mapping[str, str] | None = None) 
             command, capture_output=True, text=True, timeout=30, env=environment, check=False
         )
     except OSError as error:
-        raise ProgramMissing(str(path), str(error), "install it again: make clean && make setup") from error
+        raise ProgramMissing(str(path), str(error), "install it again: rm -rf .venv && make setup") from error
     output = result.stdout + result.stderr
     found = re.search(r"\d+\.\d+\.\d+", output)
     if result.returncode or not found:

@@ -78,7 +78,7 @@ def _installed() -> Program | None:
 def _unpacked(folder: Path) -> Program:
     path = (folder / "usr/lib/rabbitmq/bin/rabbitmq-server").resolve()
     env = {"PATH": f"{folder}/usr/lib/erlang/bin:{os.environ.get('PATH', os.defpath)}"}
-    return Program("RabbitMQ", path, _version(path), f"Debian packages in {folder}", env)
+    return Program("RabbitMQ", path, _version(path), "Debian packages", env)
 
 
 def _version(server_script: Path) -> str:

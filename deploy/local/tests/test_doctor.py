@@ -1,0 +1,49 @@
+"""`chat doctor` tells what a machine has, what it lacks, and how to mend that."""
+
+import socket
+from pathlib import Path
+
+import pytest
+from chat_local import doctor
+from chat_local.cli import app
+from chat_local.ports import PortBook
+from typer.testing import CliRunner
+
+
+@pytest.fixture
+def free_port(tmp_path: Path) -> int:
+    return PortBook(tmp_path / "ports.json").port("traefik")
+
+
+def test_this_machine_has_everything(tmp_path: Path, free_port: int) -> None:
+    result = CliRunner().invoke(app, ["doctor", f"--port={free_port}", f"--state-dir={tmp_path}"])
+    assert result.exit_code == 0, result.output
+    for subject in ("Python", "MongoDB", "Redis", "RabbitMQ", "Traefik", "Port", "Disk"):
+        assert f"ok       {subject}" in result.output
+
+
+def test_a_taken_port_is_missing_something(tmp_path: Path, free_port: int) -> None:
+    with socket.create_server(("127.0.0.1", free_port)):
+        result = CliRunner().invoke(app, ["doctor", f"--port={free_port}", f"--state-dir={tmp_path}"])
+    assert result.exit_code == 1
+    assert f"MISSING  Port        {free_port} is in use" in result.output
+    assert f"PORT={free_port + 1} make run" in result.output
+
+
+def test_without_debian_rabbitmq_is_missing_and_the_way_out_is_told(
+    tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CHAT_CACHE_DIR", str(tmp_path / "cache"))
+    missing = [finding for finding in doctor.examine({}, free_port, tmp_path) if not finding.ok]
+    assert [finding.subject for finding in missing] == ["RabbitMQ"]
+    assert "CHAT_AMQP_URL=" in str(missing[0])
+
+
+def test_a_server_given_by_url_needs_no_program(
+    tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CHAT_CACHE_DIR", str(tmp_path / "cache"))
+    given = {"CHAT_AMQP_URL": "amqp://guest:guest@localhost/"}
+    assert all(finding.ok for finding in doctor.examine(given, free_port, tmp_path))
