@@ -136,7 +136,7 @@ async def test_two_people_chat(
         sent = await client.call("send_message", {"roomId": room_id, "content": text, "messageType": "text"})
         assert sent["ok"] is True, sent
         for reader in (at_alice, at_bob):
-            await _until_received(reader, sent["messageId"])
+            await reader.wait_for_message(sent["messageId"])
 
     assert at_alice.messages() == at_bob.messages()
     seen = [check_message(message) for message in at_bob.messages()]
