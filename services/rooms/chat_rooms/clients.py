@@ -23,7 +23,7 @@ class Accounts:
             Unavailable: auth is away or does not say.
         """
         try:
-            await self._auth.request("GET", f"/api/v1/users/{quote(user_id)}", timeout=NEIGHBOUR_SECONDS)
+            await self._auth.request("GET", f"/internal/v1/users/{quote(user_id)}", timeout=NEIGHBOUR_SECONDS)
         except RemoteError as error:
             if error.status == 404:
                 return False

@@ -85,7 +85,7 @@ class Neighbours:
     def _auth_routes(self) -> list[web.RouteDef]:
         return [
             web.get("/.well-known/jwks.json", self._jwks),
-            web.get("/api/v1/users/{user_id}", self._user),
+            web.get("/internal/v1/users/{user_id}", self._user),
             web.post("/internal/v1/sessions/check", self._check_sessions),
         ]
 

@@ -1,6 +1,7 @@
 """Routes for the other services, never routed from outside."""
 
 from chat_shared.auth import require_service
+from chat_shared.contracts.base import EntityId
 from chat_shared.contracts.internal import LastSeenReport, SessionsCheck, SessionsChecked
 from fastapi import APIRouter, Depends
 
@@ -19,3 +20,9 @@ async def check_sessions(body: SessionsCheck, services: ServicesDep) -> Sessions
 async def report_last_seen(body: LastSeenReport, services: ServicesDep) -> None:
     """Note when users were last online; only ever moves forward."""
     await services.profiles.note_last_seen({item.user_id: item.last_seen for item in body.users})
+
+
+@router.get("/users/{user_id}", status_code=204)
+async def require_user(user_id: EntityId, services: ServicesDep) -> None:
+    """Say that there is such a user; 404 when there is not."""
+    await services.profiles.one(user_id)
