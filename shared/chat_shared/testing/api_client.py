@@ -60,8 +60,10 @@ class ApiClient:
         await self.http.aclose()
 
     async def send(self, method: str, path: str, user: User | None = None, **options: Any) -> httpx2.Response:
-        """Return the raw answer; `options` are httpx2's (json, params, files, headers, cookies)."""
+        """Return the raw answer; `options` are httpx2's (json, params, files, headers), and `cookies`."""
         headers = {**(user.headers if user else {}), **options.pop("headers", {})}
+        if cookies := options.pop("cookies", None):
+            headers["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
         return await self.http.request(method, f"{API}{path}", headers=headers, **options)
 
     async def call(
