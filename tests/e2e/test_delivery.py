@@ -5,20 +5,9 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from chat_shared.testing import ApiClient, SocketClient, User
+from chat_shared.testing import ApiClient, Connect, NewRoom, NewUser, SocketClient
+from chat_shared.testing.room_log import read_log
 
-from .conftest import Connect, NewRoom, NewUser
-
-
-async def read_log(api: ApiClient, user: User, room_id: str) -> list[dict[str, Any]]:
-    """Return all messages of a room, oldest first, over REST."""
-    messages: list[dict[str, Any]] = []
-    while True:
-        after = messages[-1]["seq"] if messages else 0
-        page = await api.data("GET", f"/room/{room_id}/messages", user, params={"after": after, "limit": 100})
-        if not page["messages"]:
-            return messages
-        messages += page["messages"]
 
 
 class TestTheSameMessageManyTimes:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chat_shared.testing import ApiClient, User
+from chat_shared.testing import ApiClient, NewRoom, NewUser, User
 from chat_shared.testing.careful_client import CarefulClient
 from chat_shared.testing.delivery_checker import check_delivery
+from chat_shared.testing.room_log import read_log
 
-from .conftest import NewRoom, NewUser
-from .test_delivery import read_log
 
 if TYPE_CHECKING:
     from chat_local.process import ManagedProcess

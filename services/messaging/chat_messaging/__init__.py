@@ -1,1 +1,1 @@
-""""""
+"""The room log: every message, encrypted, in order, for ever."""

@@ -1,0 +1,84 @@
+"""The public routes: history and sending over REST."""
+
+from typing import Annotated
+
+from chat_shared.auth import CurrentUser
+from chat_shared.contracts.base import EntityId
+from chat_shared.contracts.envelope import Success, problem_responses
+from chat_shared.contracts.internal import SendItem, SendResult
+from chat_shared.errors import ChatError
+from chat_shared.ids import uuid7
+from fastapi import APIRouter, Header, Query, Response
+
+from chat_messaging.errors import SEND_FAILURES, ConflictingKeys
+from chat_messaging.reading import Reader
+from chat_messaging.schemas import KEY_PATTERN, MessageCreate, MessagePage, SentMessage
+from chat_messaging.sending import Sending
+
+MAX_SEQ = 2**53
+PATH = "/api/v1/room/{room_id}/messages"
+
+Seq = Annotated[int | None, Query(ge=0, le=MAX_SEQ)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1, max_length=64, pattern=KEY_PATTERN, description="The same key is stored once, for ever"
+    ),
+]
+
+
+def create_router(reader: Reader, sending: Sending) -> APIRouter:
+    """Return the public routes."""
+    router = APIRouter(tags=["messages"])
+
+    @router.get(PATH, responses=problem_responses(400, 401, 403, 404, 503))
+    async def list_messages(
+        room_id: EntityId,
+        user: CurrentUser,
+        before: Seq = None,
+        after: Seq = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+        skip: Annotated[int, Query(ge=0, le=MAX_SEQ)] = 0,
+    ) -> Success[MessagePage]:
+        """A room's messages, oldest first: the newest page, or what is before or after a `seq`."""
+        await sending.require_reader(room_id, user.user_id)
+        if after is not None:
+            views, head = await reader.after(room_id, after + skip, limit)
+            if before is not None:
+                views = [view for view in views if view["seq"] < before]
+        else:
+            views, head = await reader.before(room_id, before, limit, skip)
+        return Success(data=MessagePage(messages=views, head=head, total_message=head))
+
+    @router.post(PATH, status_code=201, responses=problem_responses(400, 401, 403, 404, 409, 429, 503))
+    async def send_message(
+        room_id: EntityId,
+        body: MessageCreate,
+        user: CurrentUser,
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Success[SentMessage]:
+        """Send a message; with the same `Idempotency-Key` it is stored once, and a repeat answers 200."""
+        if idempotency_key and body.client_message_id not in (None, idempotency_key):
+            raise ConflictingKeys
+        item = SendItem(
+            room_id=room_id,
+            sender_id=user.user_id,
+            content=body.content,
+            message_type=body.message_type,
+            image_url=body.image_url,
+            client_message_id=idempotency_key or body.client_message_id or uuid7(),
+        )
+        [result] = await sending.send([item])
+        _raise_if_failed(result)
+        response.status_code = 200 if result.duplicate else 201
+        views, _ = await reader.after(room_id, (result.seq or 1) - 1, 1)
+        message = SentMessage.model_validate({**views[0], "duplicate": result.duplicate})
+        return Success(data=message, status_code=response.status_code)
+
+    return router
+
+
+def _raise_if_failed(result: SendResult) -> None:
+    if result.error is not None:
+        raise SEND_FAILURES.get(result.error.code, ChatError)(result.error.message)

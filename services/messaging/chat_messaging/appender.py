@@ -1,0 +1,235 @@
+"""The one writer of a room in this process: numbers what waits and commits it as one insert.
+
+While an insert is under way the next batch fills (group commit): a busy room costs one majority round
+trip per batch, a quiet one waits for nothing. Another process may write to the same room; the unique
+index on (roomId, seq) lets one of the two win, and the other reads the head again.
+"""
+
+import asyncio
+import random
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from chat_shared.contracts.base import utc_now
+from chat_shared.errors import OutcomeUnknown, Unavailable
+from chat_shared.logging import get_logger
+from chat_shared.mongo import Document
+from pymongo.errors import BulkWriteError, PyMongoError
+
+from chat_messaging.crash_points import CrashPoints
+from chat_messaging.domain import Committed, Draft, MessageKey, Placed, committed_entry
+from chat_messaging.errors import Busy, NotAMember
+from chat_messaging.metrics import APPEND_RETRIES, APPEND_SECONDS, APPENDED, BATCH_SIZE
+from chat_messaging.outcomes import Cause, interpret
+from chat_messaging.store.room_log import RoomLogStore
+
+log = get_logger(__name__)
+
+MAX_BATCH = 500
+MAX_BATCH_BYTES = 1_000_000
+MAX_ATTEMPTS = 6
+MAX_REMEMBERED = 500
+LOOKUP_PAUSE_SECONDS = 0.25
+
+MayWrite = Callable[[Draft], bool]
+OnCommitted = Callable[[list[Committed]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class AppenderParts:
+    """What all appenders share."""
+
+    store: RoomLogStore
+    may_write: MayWrite
+    """The last look at a sender's membership before the insert."""
+    on_committed: OnCommitted
+    crash_points: CrashPoints
+    max_waiting: int
+
+
+class RoomAppender:
+    """Appends to one room. `run` lives for as long as something waits."""
+
+    def __init__(self, room_id: str, parts: AppenderParts) -> None:
+        self._room_id = room_id
+        self._parts = parts
+        self._waiting: deque[Draft] = deque()
+        self._open: dict[MessageKey, Draft] = {}
+        """Drafts that wait or are under way, by key: a repeat joins the first one."""
+        self._recent: OrderedDict[MessageKey, tuple[Placed, bytes]] = OrderedDict()
+        """What was committed lately: a repeat needs no insert."""
+        self._head: int | None = None
+        """The last `seq` that we know of; None when the log has to be asked."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits or is under way."""
+        return not self._open
+
+    def submit(self, draft: Draft) -> None:
+        """Queue a draft; its `answer` will tell what became of it.
+
+        Raises:
+            Busy: too much waits in this room.
+        """
+        if (committed := self._recent.get(draft.key)) is not None:
+            draft.matches(*committed)
+        elif (first := self._open.get(draft.key)) is not None and not first.answer.done():
+            first.repeats.append(draft)
+        elif len(self._waiting) >= self._parts.max_waiting:
+            raise Busy
+        else:
+            self._waiting.append(draft)
+            self._open[draft.key] = draft
+
+    async def run(self) -> None:
+        """Append until nothing waits."""
+        while self._waiting:
+            batch = self._take()
+            try:
+                await self._append(batch)
+            except Exception as error:
+                log.error("append failed", room_id=self._room_id, exc_info=error)
+                self._head = None
+                self._refuse_all(batch)
+            finally:
+                for draft in batch:
+                    if self._open.get(draft.key) is draft:
+                        del self._open[draft.key]
+
+    def _refuse_all(self, batch: Sequence[Draft]) -> None:
+        for draft in batch:
+            draft.refused(OutcomeUnknown())
+
+    def _take(self) -> list[Draft]:
+        batch: list[Draft] = []
+        size = 0
+        while self._waiting and len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES:
+            batch.append(self._waiting.popleft())
+            size += batch[-1].size
+        return batch
+
+    async def _append(self, batch: list[Draft]) -> None:
+        rest = batch
+        for attempt in range(MAX_ATTEMPTS):
+            rest = self._still_wanted(rest)
+            if not rest:
+                return
+            if attempt:
+                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
+            rest = await self._attempt(rest)
+        for draft in rest:
+            draft.refused(Busy())
+
+    def _still_wanted(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """Refuse, before anything is written, what its sender gave up or may not write any more."""
+        now = time.monotonic()
+        wanted = []
+        for draft in drafts:
+            if draft.deadline <= now:
+                draft.refused(Unavailable("It was not stored in time"))
+            elif not self._parts.may_write(draft):
+                draft.refused(NotAMember())
+            else:
+                wanted.append(draft)
+        return wanted
+
+    async def _attempt(self, drafts: list[Draft]) -> list[Draft]:
+        """Insert once; return what has to be tried again with other numbers."""
+        try:
+            head = await self._read_head()
+        except PyMongoError:
+            for draft in drafts:
+                draft.refused(Unavailable("MongoDB is away; nothing was stored"))
+            return []
+        now = utc_now()
+        places = [
+            Placed(draft.message_id, head + number, now) for number, draft in enumerate(drafts, start=1)
+        ]
+        documents = [draft.document(place.seq, now) for draft, place in zip(drafts, places, strict=True)]
+        try:
+            await self._insert(documents, min(draft.deadline for draft in drafts))
+        except BulkWriteError as error:
+            return await self._after_failure(drafts, places, error)
+        except PyMongoError as error:
+            log.warning("insert without an answer", room_id=self._room_id, error=repr(error)[:200])
+            await self._resolve(drafts)
+            return []
+        self._committed(drafts, places)
+        return []
+
+    async def _read_head(self) -> int:
+        if self._head is None:
+            self._head = await self._parts.store.latest_seq(self._room_id)
+        return self._head
+
+    async def _insert(self, documents: list[Document], deadline: float) -> None:
+        self._parts.crash_points.passing("before_insert")
+        BATCH_SIZE.observe(len(documents))
+        with APPEND_SECONDS.time():
+            await self._parts.store.insert(documents, timeout=max(0.05, deadline - time.monotonic()))
+        self._parts.crash_points.passing("after_insert")
+
+    async def _after_failure(
+        self, drafts: list[Draft], places: list[Placed], error: BulkWriteError
+    ) -> list[Draft]:
+        failure = interpret(error.details)
+        APPEND_RETRIES.labels(failure.cause.name.lower()).inc()
+        if failure.cause is Cause.UNKNOWN:
+            await self._resolve(drafts)
+            return []
+        index = failure.index
+        self._committed(drafts[:index], places[:index])
+        if failure.cause is Cause.SEQ_TAKEN:
+            self._head = None
+            return drafts[index:]
+        # A duplicate key alone does not prove that a majority has the first one: read it back at majority.
+        await self._resolve(drafts[index : index + 1], keep_head=True)
+        return drafts[index + 1 :]
+
+    def _committed(self, drafts: Sequence[Draft], places: Sequence[Placed]) -> None:
+        if not drafts:
+            return
+        self._head = places[-1].seq
+        APPENDED.inc(len(drafts))
+        for draft, place in zip(drafts, places, strict=True):
+            self._remember(draft.key, place, draft.body_hash)
+            draft.stored(place)
+        entries = [committed_entry(draft, place) for draft, place in zip(drafts, places, strict=True)]
+        self._parts.on_committed(entries)
+
+    def _remember(self, key: MessageKey, place: Placed, body_hash: bytes) -> None:
+        self._recent[key] = (place, body_hash)
+        if len(self._recent) > MAX_REMEMBERED:
+            self._recent.popitem(last=False)
+
+    async def _resolve(self, drafts: list[Draft], *, keep_head: bool = False) -> None:
+        """Find out at majority what became of drafts, until their senders give up."""
+        if not keep_head:
+            self._head = None
+        unresolved = {draft.key: draft for draft in drafts}
+        deadline = max(draft.deadline for draft in drafts)
+        while unresolved:
+            try:
+                found = await self._parts.store.find_by_keys(self._room_id, list(unresolved))
+            except PyMongoError as error:
+                log.warning("outcome still unknown", room_id=self._room_id, error=repr(error)[:200])
+                found = {}
+            for key, entry in found.items():
+                self._found(unresolved.pop(key), entry)
+            if not unresolved or time.monotonic() + LOOKUP_PAUSE_SECONDS > deadline:
+                break
+            await asyncio.sleep(LOOKUP_PAUSE_SECONDS)
+        for draft in unresolved.values():
+            draft.refused(OutcomeUnknown())
+
+    def _found(self, draft: Draft, entry: Document) -> None:
+        place = Placed(entry["_id"], entry["seq"], entry["ts"])
+        self._remember(draft.key, place, entry["bodyHash"])
+        if place.message_id == draft.message_id:
+            draft.stored(place)
+            self._parts.on_committed([committed_entry(draft, place)])
+        else:
+            draft.matches(place, entry["bodyHash"])

@@ -1,0 +1,180 @@
+"""The rules of the room log: what an entry is, how it is stored, and how clients see it. No I/O."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from bson import ObjectId
+from chat_shared.contracts.base import format_timestamp
+from chat_shared.contracts.internal import SendError, SendResult
+from chat_shared.errors import ChatError
+
+from chat_messaging.errors import Busy, IdempotencyConflict
+
+MESSAGE = "message"
+PENDING = 0
+"""Value of `pub` while an entry still has to be published; afterwards the field is gone."""
+FRAME_HEAD = '42["new-message",'
+
+
+class MessageKey(NamedTuple):
+    """What makes a message the same one: its sender and the id that its client gave it."""
+
+    sender_id: str
+    client_message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a message says; stored only as ciphertext."""
+
+    content: str
+    message_type: str
+    image_url: str | None
+
+    def to_bytes(self) -> bytes:
+        """Return the plaintext that is encrypted and hashed."""
+        return orjson.dumps([self.content, self.message_type, self.image_url])
+
+    @classmethod
+    def from_bytes(cls, plaintext: bytes) -> "Body":
+        """Read what `to_bytes` wrote."""
+        content, message_type, image_url = orjson.loads(plaintext)
+        return cls(content, message_type, image_url)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An entry that has its place in the log."""
+
+    message_id: ObjectId
+    seq: int
+    created_at: datetime
+
+    def result(self, *, duplicate: bool) -> SendResult:
+        """Return the acknowledgement."""
+        return SendResult.model_construct(
+            message_id=str(self.message_id),
+            seq=self.seq,
+            created_at=self.created_at,
+            duplicate=duplicate,
+            error=None,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """A message on its way into the log: sealed already, without a number yet."""
+
+    room_id: str
+    key: MessageKey
+    body: Body
+    message_id: ObjectId
+    cipher: dict[str, Any]
+    body_hash: bytes
+    deadline: float
+    """Monotonic time at which its sender stops waiting."""
+    answer: asyncio.Future[SendResult]
+    repeats: list["Draft"] = field(default_factory=list)
+    """The same message, sent again while this one is under way."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it adds to an insert, roughly."""
+        return len(self.cipher["ct"]) + 300
+
+    def document(self, seq: int, created_at: datetime) -> dict[str, Any]:
+        """Return the log entry, which is its own outbox row."""
+        return {
+            "_id": self.message_id,
+            "roomId": ObjectId(self.room_id),
+            "seq": seq,
+            "senderId": ObjectId(self.key.sender_id),
+            "clientMessageId": self.key.client_message_id,
+            "type": MESSAGE,
+            "cipher": self.cipher,
+            "bodyHash": self.body_hash,
+            "ts": created_at,
+            "pub": PENDING,
+        }
+
+    def stored(self, placed: Placed, *, duplicate: bool = False) -> None:
+        """Answer: it is in the log; so are its repeats."""
+        self._answer(placed.result(duplicate=duplicate))
+        for repeat in self.repeats:
+            repeat.matches(placed, self.body_hash)
+
+    def matches(self, placed: Placed, body_hash: bytes) -> None:
+        """Answer for a message whose key is in the log: the first answer again, or a conflict."""
+        if body_hash == self.body_hash:
+            self.stored(placed, duplicate=True)
+        else:
+            self.refused(IdempotencyConflict())
+
+    def refused(self, error: ChatError) -> None:
+        """Answer: it is not in the log, or nobody knows."""
+        self._answer(failed(error))
+        for repeat in self.repeats:
+            repeat.refused(error if error.retryable else Busy())
+
+    def _answer(self, result: SendResult) -> None:
+        if not self.answer.done():
+            self.answer.set_result(result)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """An entry that a majority has, ready to be published."""
+
+    placed: Placed
+    room_id: str
+    sender_id: str
+    frame: str
+
+
+def failed(error: ChatError) -> SendResult:
+    """Return the refusal of one item."""
+    return SendResult(error=SendError(code=error.code, message=error.message, retryable=error.retryable))
+
+
+def message_view(room_id: str, key: MessageKey, body: Body, placed: Placed) -> dict[str, Any]:
+    """Return a message as every client sees it: the `Message` contract, with the names of old clients."""
+    message_id = str(placed.message_id)
+    view = {
+        "messageId": message_id,
+        "roomId": room_id,
+        "seq": placed.seq,
+        "senderId": key.sender_id,
+        "content": body.content,
+        "messageType": body.message_type,
+        "imageUrl": body.image_url,
+        "createdAt": format_timestamp(placed.created_at),
+        "clientMessageId": key.client_message_id,
+        "_id": message_id,
+        "sender": key.sender_id,
+    }
+    if body.image_url is None:
+        del view["imageUrl"]
+    return view
+
+
+def frame_of(view: dict[str, Any]) -> str:
+    """Return the `new-message` frame of a message: what every gateway writes as it is."""
+    return f"{FRAME_HEAD}{orjson.dumps(view).decode()}]"
+
+
+def committed_entry(draft: Draft, placed: Placed) -> Committed:
+    """Return what is published of a draft that found its place."""
+    frame = frame_of(message_view(draft.room_id, draft.key, draft.body, placed))
+    return Committed(placed, draft.room_id, draft.key.sender_id, frame)
+
+
+def by_room(entries: Iterable[Committed]) -> dict[str, list[Committed]]:
+    """Group entries by room, keeping their order."""
+    rooms: dict[str, list[Committed]] = {}
+    for entry in entries:
+        rooms.setdefault(entry.room_id, []).append(entry)
+    return rooms

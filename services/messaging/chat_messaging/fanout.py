@@ -1,0 +1,104 @@
+"""The fast way to sockets: ready-made frames through Redis, in `seq` order, at most once.
+
+Lost here is not lost: an entry keeps its outbox flag until it was published, and gateways compare heads.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import orjson
+from chat_shared.lifecycle import TaskSet
+from chat_shared.logging import get_logger
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from chat_messaging.crash_points import CrashPoints
+from chat_messaging.domain import Committed, by_room
+from chat_messaging.metrics import PUBLISH_FAILURES
+
+log = get_logger(__name__)
+
+PUBLISH_SECONDS = 1.0
+MAX_WAITING = 20_000
+HEAD_TTL_SECONDS = 7 * 24 * 3600
+
+#: The head only goes up, whoever writes it last.
+_RAISE_HEAD = """
+local head = redis.call('GET', KEYS[1])
+if not head or tonumber(ARGV[1]) > tonumber(head) then
+  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+end
+"""
+
+
+def room_channel(room_id: str) -> str:
+    """Return the Redis channel that gateways listen to for a room."""
+    return f"room:{room_id}"
+
+
+def head_key(room_id: str) -> str:
+    """Return the key that holds the last `seq` published in a room."""
+    return f"head:{room_id}"
+
+
+class Fanout:
+    """Publishes committed entries to gateways, all that waits in one pipeline."""
+
+    def __init__(
+        self, redis: Redis, crash_points: CrashPoints, on_published: Callable[[list[Committed]], None]
+    ) -> None:
+        """`on_published` gets what Redis took; the rest is left to the sweep."""
+        self._redis = redis
+        self._raise_head = redis.register_script(_RAISE_HEAD)
+        self._crash_points = crash_points
+        self._on_published = on_published
+        self._waiting: list[Committed] = []
+        self._wake = asyncio.Event()
+        self._tasks = TaskSet()
+
+    async def start(self) -> None:
+        """Publish in the background what `enqueue` brings."""
+        self._tasks.spawn(self._run(), name="fanout")
+
+    async def stop(self) -> None:
+        """Publish what waits, then stop."""
+        await self._tasks.cancel()
+        await self._publish_waiting()
+
+    def enqueue(self, entries: list[Committed]) -> None:
+        """Publish soon; entries of one room come in `seq` order. Beyond the bound the sweep has to do it."""
+        if len(self._waiting) < MAX_WAITING:
+            self._waiting += entries
+            self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            await self._publish_waiting()
+
+    async def _publish_waiting(self) -> None:
+        self._wake.clear()
+        entries, self._waiting = self._waiting, []
+        if entries and await self.publish(entries):
+            self._on_published(entries)
+
+    async def publish(self, entries: Sequence[Committed]) -> bool:
+        """Publish entries and raise the heads of their rooms; tell whether Redis took all of it."""
+        self._crash_points.passing("before_fanout")
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
+                for room_id, of_room in by_room(entries).items():
+                    frames = [(entry.placed.seq, entry.frame) for entry in of_room]
+                    pipeline.publish(room_channel(room_id), orjson.dumps(frames))
+                    head = [of_room[-1].placed.seq, HEAD_TTL_SECONDS]
+                    await self._raise_head(keys=[head_key(room_id)], args=head, client=pipeline)
+                await pipeline.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            PUBLISH_FAILURES.labels("redis").inc(len(entries))
+            log.warning("fan-out left to the sweep", entries=len(entries), error=repr(error)[:200])
+            return False
+        return True
+
+    async def forget(self, room_id: str) -> None:
+        """Remove what Redis keeps of a deleted room."""
+        await self._redis.delete(head_key(room_id))

@@ -1,0 +1,61 @@
+"""Routes for other services, under `/internal/v1`."""
+
+from typing import Annotated
+
+import orjson
+from chat_shared.auth import require_service
+from chat_shared.contracts.base import EntityId
+from chat_shared.contracts.internal import Heads, HeadsQuery, SendBatch, SendResults
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from chat_messaging.reading import Reader
+from chat_messaging.sending import Sending
+
+JSON = "application/json"
+MAX_BATCH_BYTES = 16 * 1024 * 1024
+ENTRIES_LIMIT = 500
+HISTORY_LIMIT = 1_000
+
+
+def create_internal_router(reader: Reader, sending: Sending) -> APIRouter:
+    """Return the internal routes. Answers are written directly: they are ours and on the hot path."""
+    router = APIRouter(
+        prefix="/internal/v1", dependencies=[Depends(require_service)], include_in_schema=False
+    )
+
+    @router.post("/messages", max_body_size=MAX_BATCH_BYTES)
+    async def send_messages(request: Request) -> Response:
+        """Append a batch; every item gets its outcome."""
+        batch = SendBatch.model_validate_json(await request.body())
+        results = SendResults.model_construct(results=await sending.send(batch.items))
+        return Response(results.model_dump_json(exclude_none=True), media_type=JSON)
+
+    @router.post("/heads")
+    async def heads(query: HeadsQuery) -> Heads:
+        """The committed head of each room."""
+        return Heads(heads=await reader.heads(query.room_ids))
+
+    @router.get("/rooms/{room_id}/entries")
+    async def entries(
+        room_id: EntityId,
+        after: Annotated[int, Query(ge=0)],
+        limit: Annotated[int, Query(ge=1, le=ENTRIES_LIMIT)] = ENTRIES_LIMIT,
+    ) -> Response:
+        """What follows a `seq`, as frames."""
+        frames, head = await reader.frames_after(room_id, after, limit)
+        return Response(orjson.dumps({"entries": frames, "head": head}), media_type=JSON)
+
+    @router.get("/rooms/{room_id}/history")
+    async def history(
+        room_id: EntityId,
+        after: Annotated[int | None, Query(ge=0)] = None,
+        limit: Annotated[int, Query(ge=1, le=HISTORY_LIMIT)] = 50,
+    ) -> Response:
+        """A `message-history` payload: the newest messages, or what follows a `seq`."""
+        read = reader.before(room_id, None, limit) if after is None else reader.after(room_id, after, limit)
+        messages, head = await read
+        return Response(
+            orjson.dumps({"roomId": room_id, "messages": messages, "head": head}), media_type=JSON
+        )
+
+    return router

@@ -1,0 +1,109 @@
+"""Who may write where: asked of rooms, cached for seconds, corrected by events at once.
+
+An answer of rooms and an event can overtake each other; `rev` says which is newer. The end of a
+membership is kept as a tombstone so that an older answer cannot bring it back.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from chat_shared.contracts.internal import MembershipCheck, MembershipFact, MembershipFacts, MembershipKey
+from chat_shared.errors import ChatError
+from chat_shared.http import ServiceClient
+
+from chat_messaging.errors import NotAMember, RoomNotFound
+
+FRESH_SECONDS = 30.0
+TOMBSTONE_SECONDS = 60.0
+MAX_CACHED = 200_000
+
+
+class Member(NamedTuple):
+    """A user in a room."""
+
+    room_id: str
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    is_member: bool
+    rev: int
+    until: float
+
+
+class Memberships:
+    """The membership facts that this process goes by."""
+
+    def __init__(self, rooms: ServiceClient) -> None:
+        self._rooms = rooms
+        self._known: dict[Member, _Known] = {}
+
+    async def refusals(self, members: Iterable[Member]) -> dict[Member, ChatError]:
+        """Return why some of these may not write or read; all others may. One question to rooms at most.
+
+        Raises:
+            ChatError: rooms is away (retryable).
+        """
+        now = time.monotonic()
+        asked = {member for member in members if not self._is_fresh_member(member, now)}
+        if not asked:
+            return {}
+        question = MembershipCheck(
+            memberships=[MembershipKey(room_id=member.room_id, user_id=member.user_id) for member in asked]
+        )
+        answer = await self._rooms.post("/internal/v1/memberships/check", question, MembershipFacts)
+        refusals: dict[Member, ChatError] = {}
+        for fact in answer.memberships:
+            member = Member(fact.room_id, fact.user_id)
+            if not self._learn(member, fact):
+                refusals[member] = NotAMember() if fact.room_type == "public" else RoomNotFound()
+        return refusals
+
+    def _is_fresh_member(self, member: Member, now: float) -> bool:
+        known = self._known.get(member)
+        return known is not None and known.is_member and known.until > now
+
+    def _learn(self, member: Member, fact: MembershipFact) -> bool:
+        """Take an answer of rooms; tell whether the user is a member as far as we know now."""
+        known = self._known.get(member)
+        if fact.role is None or (known is not None and not known.is_member and known.rev >= fact.rev):
+            return False
+        self._remember(member, _Known(True, fact.rev, time.monotonic() + FRESH_SECONDS))
+        return True
+
+    def joined(self, member: Member, rev: int) -> None:
+        """A membership began."""
+        known = self._known.get(member)
+        if known is None or known.rev < rev:
+            self._remember(member, _Known(True, rev, time.monotonic() + FRESH_SECONDS))
+
+    def left(self, member: Member, rev: int) -> None:
+        """A membership ended."""
+        known = self._known.get(member)
+        if known is None or known.rev <= rev:
+            self._remember(member, _Known(False, rev, time.monotonic() + TOMBSTONE_SECONDS))
+
+    def has_left(self, member: Member) -> bool:
+        """Tell whether the user left since they were checked: the last look before an insert."""
+        known = self._known.get(member)
+        return known is not None and not known.is_member
+
+    def room_deleted(self, room_id: str, rev: int) -> None:
+        """All memberships of a room ended."""
+        for member in [member for member in self._known if member.room_id == room_id]:
+            self.left(member, rev)
+
+    def forget_members(self) -> None:
+        """Ask again about everybody: events may have been missed."""
+        self._known = {member: known for member, known in self._known.items() if not known.is_member}
+
+    def _remember(self, member: Member, known: _Known) -> None:
+        self._known[member] = known
+        if len(self._known) > MAX_CACHED:
+            now = time.monotonic()
+            self._known = {member: known for member, known in self._known.items() if known.until > now}
+            while len(self._known) > MAX_CACHED:
+                del self._known[next(iter(self._known))]

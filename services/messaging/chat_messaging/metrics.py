@@ -1,0 +1,19 @@
+"""What messaging counts."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+BATCH_SIZE = Histogram(
+    "chat_append_batch_size", "Entries per insert", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
+)
+APPEND_SECONDS = Histogram(
+    "chat_append_seconds",
+    "Time of one majority insert",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
+APPEND_RETRIES = Counter("chat_append_retries_total", "Inserts that had to be repeated, by cause", ["cause"])
+APPENDED = Counter("chat_appended_total", "Entries committed")
+OUTBOX_DEPTH = Gauge("chat_outbox_depth", "Entries older than the sweep age that are not published")
+OUTBOX_AGE = Gauge("chat_outbox_age_seconds", "Age of the oldest of them")
+PUBLISH_FAILURES = Counter("chat_publish_failures_total", "Publishes left to the sweep", ["channel"])
+SWEPT = Counter("chat_swept_total", "Entries published by the sweep")
+UNREADABLE = Counter("chat_unreadable_total", "Entries whose ciphertext did not open")

@@ -1,0 +1,124 @@
+"""Collection `room_log`: one document per entry of a room, numbered densely by `seq`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import pymongo
+from bson import ObjectId
+from chat_shared.mongo import Document, Mongo
+from pymongo import ASCENDING, DESCENDING, IndexModel, WriteConcern
+from pymongo.read_concern import ReadConcern
+
+from chat_messaging.domain import PENDING, MessageKey
+
+PENDING_INDEX = "pending"
+READ_LIMIT_SECONDS = 5.0
+
+
+class RoomLogStore:
+    """Reads and writes the log. Reads are majority unless they say otherwise."""
+
+    def __init__(self, mongo: Mongo) -> None:
+        self._log = mongo.collection("room_log")
+        self._local = self._log.with_options(read_concern=ReadConcern("local"))
+        self._flags = self._log.with_options(write_concern=WriteConcern(w=1))
+        mongo.prepare_with(self._create_indexes)
+
+    async def _create_indexes(self) -> None:
+        await self._log.create_indexes(
+            [
+                IndexModel([("roomId", ASCENDING), ("seq", ASCENDING)], unique=True, name="place"),
+                IndexModel(
+                    [("roomId", ASCENDING), ("senderId", ASCENDING), ("clientMessageId", ASCENDING)],
+                    unique=True,
+                    name="client_message",
+                    partialFilterExpression={"clientMessageId": {"$exists": True}},
+                ),
+                IndexModel(
+                    [("roomId", ASCENDING), ("seq", ASCENDING)],
+                    name=PENDING_INDEX,
+                    partialFilterExpression={"pub": PENDING},
+                ),
+            ]
+        )
+
+    async def insert(self, documents: Sequence[Document], *, timeout: float) -> None:
+        """Insert entries in order, durably on a majority.
+
+        Args:
+            timeout: seconds to wait; after that the insert may have been applied all the same.
+
+        Raises:
+            BulkWriteError: see `outcomes.interpret`.
+            PyMongoError: the outcome is unknown.
+        """
+        with pymongo.timeout(timeout):
+            await self._log.insert_many(documents, ordered=True)
+
+    async def latest_seq(self, room_id: str) -> int:
+        """Return the highest `seq` on the primary, committed or not: the next insert has to follow it."""
+        with pymongo.timeout(READ_LIMIT_SECONDS):
+            last = await self._local.find_one(
+                {"roomId": ObjectId(room_id)}, {"_id": 0, "seq": 1}, sort=[("seq", DESCENDING)]
+            )
+        return last["seq"] if last else 0
+
+    async def find_by_keys(self, room_id: str, keys: Sequence[MessageKey]) -> dict[MessageKey, Document]:
+        """Return those of the client messages that a majority has."""
+        wanted = [
+            {"senderId": ObjectId(key.sender_id), "clientMessageId": key.client_message_id} for key in keys
+        ]
+        with pymongo.timeout(READ_LIMIT_SECONDS):
+            found = await self._log.find({"roomId": ObjectId(room_id), "$or": wanted}).to_list()
+        return {MessageKey(str(entry["senderId"]), entry["clientMessageId"]): entry for entry in found}
+
+    async def heads(self, room_ids: Sequence[str]) -> dict[str, int]:
+        """Return the committed head of each room that has entries, from the index alone."""
+        pipeline: list[Document] = [
+            {"$match": {"roomId": {"$in": [ObjectId(room_id) for room_id in room_ids]}}},
+            {"$sort": {"roomId": DESCENDING, "seq": DESCENDING}},
+            {"$group": {"_id": "$roomId", "head": {"$first": "$seq"}}},
+        ]
+        with pymongo.timeout(READ_LIMIT_SECONDS):
+            rows = await (await self._log.aggregate(pipeline)).to_list()
+        return {str(row["_id"]): row["head"] for row in rows}
+
+    async def after(self, room_id: str, seq: int, limit: int) -> list[Document]:
+        """Return up to `limit` entries with a higher `seq`, oldest first."""
+        return await self._range(room_id, {"$gt": seq}, ASCENDING, limit)
+
+    async def before(self, room_id: str, seq: int | None, limit: int, skip: int = 0) -> list[Document]:
+        """Return the `limit` entries before `seq`, or the newest, oldest first, after `skip` newer ones."""
+        if seq is None:
+            seq = (await self.heads([room_id])).get(room_id, 0) + 1
+        # `seq` is dense, so skipping is arithmetic and costs nothing.
+        found = await self._range(room_id, {"$lt": seq - skip}, DESCENDING, limit)
+        return found[::-1]
+
+    async def _range(self, room_id: str, bounds: Document, order: int, limit: int) -> list[Document]:
+        with pymongo.timeout(READ_LIMIT_SECONDS):
+            cursor = (
+                self._log.find({"roomId": ObjectId(room_id), "seq": bounds}).sort("seq", order).limit(limit)
+            )
+            return await cursor.to_list()
+
+    async def pending(self, older_than: datetime, limit: int) -> list[Document]:
+        """Return committed entries that were not published in time, in the order of their rooms."""
+        query = {"pub": PENDING, "ts": {"$lt": older_than}}
+        with pymongo.timeout(READ_LIMIT_SECONDS):
+            cursor = (
+                self._log.find(query).sort([("roomId", ASCENDING), ("seq", ASCENDING)]).hint(PENDING_INDEX)
+            )
+            return await cursor.limit(limit).to_list()
+
+    async def mark_published(self, message_ids: Sequence[ObjectId]) -> None:
+        """Clear outbox flags; a flag that comes back after a failover only means one more publish."""
+        await self._flags.update_many({"_id": {"$in": list(message_ids)}}, {"$unset": {"pub": ""}})
+
+    async def delete_room(self, room_id: str, batch: int = 1_000) -> None:
+        """Delete all entries of a room, in batches that other work fits between."""
+        while True:
+            rows = await self._log.find({"roomId": ObjectId(room_id)}, {"_id": 1}).limit(batch).to_list()
+            if not rows:
+                return
+            await self._log.delete_many({"_id": {"$in": [row["_id"] for row in rows]}})
