@@ -104,11 +104,19 @@ class Mongo:
         """Run `work(session)` in a durable multi-document transaction and return its result.
 
         `work` may run more than once: after a write conflict or an election the driver repeats it.
+
+        Raises:
+            Unavailable: it did not succeed within ten seconds; the driver alone would try for 120. In rare
+                cases the commit is under way all the same.
         """
-        async with self._client.start_session() as session:
-            return await session.with_transaction(
-                work,
-                read_concern=ReadConcern("snapshot"),
-                write_concern=DURABLE,
-                read_preference=ReadPreference.PRIMARY,
-            )
+        try:
+            # Not `pymongo.timeout`: when that is over, the driver does not even send the abort.
+            async with asyncio.timeout(OPERATION_MS / 1000), self._client.start_session() as session:
+                return await session.with_transaction(
+                    work,
+                    read_concern=ReadConcern("snapshot"),
+                    write_concern=DURABLE,
+                    read_preference=ReadPreference.PRIMARY,
+                )
+        except TimeoutError as error:
+            raise Unavailable("MongoDB did not answer in time; try again") from error

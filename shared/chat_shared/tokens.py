@@ -1,5 +1,6 @@
 """Access tokens: who the bearer is. EdDSA only, keys only from our own JWKS (RFC 8725, RFC 9068)."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class KeySet:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def key(self, key_id: str) -> jwt.PyJWK:
         """Return the key with this id.
@@ -52,17 +54,31 @@ class KeySet:
         now = time.monotonic()
         stale = now - self._fetched_at > REFRESH_SECONDS
         if (key_id not in self._keys or stale) and now - self._tried_at >= REFETCH_SECONDS:
-            await self._refresh(now)
+            await self._start_refresh(now)
+        elif key_id not in self._keys and self._refreshing is not None:
+            # Somebody else has asked a moment ago: the answer is for all who wait.
+            await asyncio.shield(self._refreshing)
         if key_id not in self._keys:
             raise Unauthenticated
         return self._keys[key_id]
 
-    async def _refresh(self, now: float) -> None:
+    async def _start_refresh(self, now: float) -> None:
         self._tried_at = now
+        self._refreshing = asyncio.create_task(self._refresh())
+        self._refreshing.add_done_callback(self._refreshed)
+        await asyncio.shield(self._refreshing)
+
+    def _refreshed(self, task: asyncio.Task[None]) -> None:
+        if self._refreshing is task:
+            self._refreshing = None
+        if not task.cancelled():
+            task.exception()  # every caller that still waits has raised it
+
+    async def _refresh(self) -> None:
         try:
             document = orjson.loads(await self._fetch())
             self._keys = {key.key_id: key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
-            self._fetched_at = now
+            self._fetched_at = time.monotonic()
         except (ChatError, jwt.PyJWTError, orjson.JSONDecodeError) as error:
             log.warning("public keys could not be fetched", error=repr(error))
             if not self._keys:

@@ -1,5 +1,6 @@
 """Access tokens: ours and nobody else's (RFC 8725)."""
 
+import asyncio
 import base64
 import json
 import time
@@ -46,6 +47,7 @@ class Auth:
 
     async def fetch(self) -> bytes:
         self.fetches += 1
+        await asyncio.sleep(0)
         if self.away:
             raise Unavailable
         return json.dumps({"keys": self.keys}).encode()
@@ -119,6 +121,21 @@ async def test_a_flood_of_unknown_keys_asks_auth_once(verifier: TokenVerifier, a
     for number in range(200):
         with pytest.raises(Unauthenticated):
             await verifier.verify(token({"kid": f"unknown-{number}"}))
+    assert auth.fetches == 1
+
+
+async def test_tokens_that_come_while_the_first_keys_are_fetched_wait_for_them(
+    verifier: TokenVerifier, auth: Auth
+) -> None:
+    identities = await asyncio.gather(*(verifier.verify(token(sub=f"{n:024}")) for n in range(20)))
+    assert [identity.user_id for identity in identities] == [f"{n:024}" for n in range(20)]
+    assert auth.fetches == 1
+
+
+async def test_all_who_wait_for_an_absent_auth_are_told_so(verifier: TokenVerifier, auth: Auth) -> None:
+    auth.away = True
+    outcomes = await asyncio.gather(*(verifier.verify(token()) for _ in range(5)), return_exceptions=True)
+    assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
     assert auth.fetches == 1
 
 
