@@ -35,7 +35,7 @@ class Route:
 
 ROUTES = (
     Route("room-messages", r"PathRegexp(`^/api/v1/room/[^/]+/messages/?$`)", "messaging", 300),
-    Route("register", r"PathRegexp(`^/api/v1/auth/register/?$`)", "auth", 300, bounded=False),
+    Route("avatars", r"PathRegexp(`^/api/v1/auth/(register|me)/?$`)", "auth", 300, bounded=False),
     Route("auth", r"PathRegexp(`^/api/v1/(auth|users)(/|$)`) || Path(`/.well-known/jwks.json`)", "auth", 200),
     Route("rooms", r"PathRegexp(`^/api/v1/room(/|$)`)", "rooms", 200),
     Route("media", r"PathRegexp(`^/(api/v1/upload|api/v1/media|media)(/|$)`)", "media", 200, bounded=False),

@@ -210,7 +210,7 @@ class TestBodies:
         assert await self.post(front, path, MAX_JSON_BYTES) == 200
         assert await self.post(front, path, MAX_JSON_BYTES + 1) == 413
 
-    @pytest.mark.parametrize("path", ["/api/v1/upload/image", "/api/v1/auth/register"])
+    @pytest.mark.parametrize("path", ["/api/v1/upload/image", "/api/v1/auth/register", "/api/v1/auth/me"])
     async def test_uploads_pass(self, front: Front, path: str) -> None:
         assert await self.post(front, path, 12_000_000) == 200
 
