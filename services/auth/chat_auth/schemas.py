@@ -29,19 +29,19 @@ def _check_email(address: str) -> str:
 
 Username = Annotated[
     str,
-    Stripped,
     StringConstraints(pattern=USERNAME_PATTERN),
+    Stripped,
     Field(description="3 to 30 of A-Z a-z 0-9 _ . -, unique without regard to case", examples=["ada"]),
 ]
 Email = Annotated[
     str,
-    Stripped,
     StringConstraints(max_length=MAX_EMAIL_LENGTH),
     AfterValidator(_check_email),
+    Stripped,
     Field(examples=["ada@example.com"]),
 ]
 PersonName = Annotated[
-    str, Stripped, StringConstraints(max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$")
+    str, StringConstraints(max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$"), Stripped
 ]
 #: A password that somebody chooses; the list of common ones is looked at later.
 NewPassword = Annotated[
@@ -52,7 +52,7 @@ NewPassword = Annotated[
 KnownPassword = Annotated[
     SecretStr, Field(min_length=1, max_length=MAX_LENGTH, examples=["correct horse battery staple"])
 ]
-LoginName = Annotated[str, Stripped, StringConstraints(min_length=1, max_length=MAX_EMAIL_LENGTH)]
+LoginName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_EMAIL_LENGTH), Stripped]
 
 
 class RegisterBody(StrictModel):
