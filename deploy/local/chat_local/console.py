@@ -30,7 +30,7 @@ async def run_in_foreground(options: StackOptions, follow_logs: bool) -> int:
             return 0
         say(_welcome(stack))
         await _serve(stack, ended, follow_logs)
-    except LocalStackError as error:
+    except (LocalStackError, OSError) as error:
         print(f"Chat could not start. {error}", file=sys.stderr, flush=True)
         return 1
     return 0

@@ -26,6 +26,13 @@ class AptFailed(LocalStackError):
         super().__init__(f"`{' '.join(command)}` failed:\n{output.strip()[-1500:]}")
 
 
+class CacheNotWritable(LocalStackError):
+    """The user's cache folder cannot be made or written."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} cannot be written. Set CHAT_CACHE_DIR to a folder that can.")
+
+
 def is_available() -> bool:
     """Tell whether this machine has what it takes to fetch and unpack Debian packages."""
     return shutil.which("apt-get") is not None and shutil.which("dpkg-deb") is not None
@@ -49,10 +56,14 @@ def unpack(
 
     Raises:
         AptFailed: the packages cannot be fetched.
+        CacheNotWritable: there is no place for them.
     """
     cache = cache_folder()
-    cache.mkdir(parents=True, exist_ok=True)
     target = cache / name
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CacheNotWritable(cache) from error
     with _lock(cache / f"{name}.lock"):
         if not target.exists():
             with tempfile.TemporaryDirectory(dir=cache, prefix=f"{name}.") as work:
