@@ -1,0 +1,48 @@
+"""Routes of uploads."""
+
+from chat_shared.auth import CurrentUser
+from chat_shared.contracts.envelope import Success, problem_responses
+from fastapi import APIRouter, Request
+
+from chat_media.api.forms import FORM_OVERHEAD, form_schema, read_upload
+from chat_media.api.parts import UPLOAD_RATE, PartsOfApp
+from chat_media.schemas import FileBody, ImageBody, file_body, image_body
+
+_PROBLEMS = (400, 401, 403, 404, 413, 429, 503)
+
+
+def upload_routes(max_image_bytes: int, max_file_bytes: int) -> APIRouter:
+    """Return the routes, with these limits on what is sent."""
+    router = APIRouter(prefix="/api/v1/upload", tags=["uploads"])
+
+    @router.post(
+        "/image",
+        status_code=201,
+        summary="Upload an image",
+        responses=problem_responses(*_PROBLEMS, 415),
+        max_body_size=max_image_bytes + FORM_OVERHEAD,
+        openapi_extra=form_schema("image", "JPEG, PNG, GIF or WEBP; recognised by its content"),
+    )
+    async def upload_image(request: Request, user: CurrentUser, parts: PartsOfApp) -> Success[ImageBody]:
+        """Store an image, encoded anew and without its metadata."""
+        await parts.limiter.hit(UPLOAD_RATE, user.user_id)
+        upload = await read_upload(request, user.user_id, "image", max_image_bytes)
+        file = await parts.uploads.image(upload)
+        return Success(status_code=201, message="Image uploaded", data=image_body(file, parts.public_url))
+
+    @router.post(
+        "/file",
+        status_code=201,
+        summary="Upload a file",
+        responses=problem_responses(*_PROBLEMS),
+        max_body_size=max_file_bytes + FORM_OVERHEAD,
+        openapi_extra=form_schema("file", "Any file; browsers will download it and not show it"),
+    )
+    async def upload_file(request: Request, user: CurrentUser, parts: PartsOfApp) -> Success[FileBody]:
+        """Store a file of any type as it is."""
+        await parts.limiter.hit(UPLOAD_RATE, user.user_id)
+        upload = await read_upload(request, user.user_id, "file", max_file_bytes)
+        file = await parts.uploads.file(upload)
+        return Success(status_code=201, message="File uploaded", data=file_body(file, parts.public_url))
+
+    return router

@@ -1,0 +1,1 @@
+"""The rules of media: plain values and functions, no I/O."""
