@@ -9,6 +9,7 @@ from chat_shared.testing.api_client import (
     success_body,
 )
 from chat_shared.testing.factories import Connect, NewRoom, NewUser
+from chat_shared.testing.raw_socket import RawSocket
 from chat_shared.testing.shapes import (
     MY_ROOM_FIELDS,
     OWN_USER_FIELDS,
@@ -33,6 +34,7 @@ __all__ = [
     "ConnectRefused",
     "NewRoom",
     "NewUser",
+    "RawSocket",
     "SocketClient",
     "User",
     "check_entity",

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 ValueT = TypeVar("ValueT")
 
@@ -11,9 +11,13 @@ POLL_SECONDS = 0.02
 DEADLINE_SECONDS = 5.0
 
 
+@overload
 async def eventually(
-    check: Callable[[], ValueT | Awaitable[ValueT]], timeout: float = DEADLINE_SECONDS, what: str = ""
-) -> ValueT:
+    check: Callable[[], Awaitable[ValueT]], timeout: float = ..., what: str = ...
+) -> ValueT: ...
+@overload
+async def eventually(check: Callable[[], ValueT], timeout: float = ..., what: str = ...) -> ValueT: ...
+async def eventually(check: Callable[[], Any], timeout: float = DEADLINE_SECONDS, what: str = "") -> Any:
     """Return the first true value of `check`, which may fail assertions until then.
 
     Args:
@@ -28,7 +32,7 @@ async def eventually(
     deadline = loop.time() + timeout
     while True:
         failure: AssertionError | None = None
-        value: ValueT | None = None
+        value: Any = None
         try:
             outcome = check()
             value = await outcome if inspect.isawaitable(outcome) else outcome
