@@ -1,7 +1,5 @@
 """What this service asks of its neighbours."""
 
-from urllib.parse import quote
-
 from chat_shared.contracts.internal import Heads, HeadsQuery
 from chat_shared.errors import RemoteError, Unavailable
 from chat_shared.http import ServiceClient
@@ -23,7 +21,7 @@ class Accounts:
             Unavailable: auth is away or does not say.
         """
         try:
-            await self._auth.request("GET", f"/internal/v1/users/{quote(user_id)}", timeout=NEIGHBOUR_SECONDS)
+            await self._auth.request("GET", f"/internal/v1/users/{user_id}", timeout=NEIGHBOUR_SECONDS)
         except RemoteError as error:
             if error.status == 404:
                 return False

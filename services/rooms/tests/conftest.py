@@ -49,6 +49,7 @@ async def start_rooms(backing: Stack, neighbours: Neighbours) -> StartRooms:
     """`async with start_rooms("rooms-3", CHAT_…="…") as api:` runs another process of rooms."""
     state = StateFolder(backing.options.state_dir)
     ports = PortBook(state.run / "rooms-ports.json")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
 
     @asynccontextmanager
     async def start(name: str, **settings: str) -> AsyncIterator[ApiClient]:
@@ -63,7 +64,7 @@ async def start_rooms(backing: Stack, neighbours: Neighbours) -> StartRooms:
             Path(backing.options.state_dir, "secrets"),
             urls,
         )
-        process = ManagedProcess(spec(name, port, addresses, os.environ, settings), state, print)
+        process = ManagedProcess(spec(name, port, addresses, environ, settings), state, print)
         await process.start()
         try:
             await process.wait_ready()

@@ -85,7 +85,7 @@ class Neighbours:
     def _auth_routes(self) -> list[web.RouteDef]:
         return [
             web.get("/.well-known/jwks.json", self._jwks),
-            web.get("/internal/v1/users/{user_id}", self._user),
+            web.get("/internal/v1/users/{user_id}", self._find_user),
             web.post("/internal/v1/sessions/check", self._check_sessions),
         ]
 
@@ -96,9 +96,9 @@ class Neighbours:
         key = OKPAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         return web.json_response({"keys": [{**key, "kid": KEY_ID, "alg": ALGORITHM, "use": "sig"}]})
 
-    async def _user(self, request: web.Request) -> web.Response:
-        known = request.match_info["user_id"] in self._accounts
-        return web.json_response({}, status=200 if known else 404)
+    async def _find_user(self, request: web.Request) -> web.Response:
+        await _internal_body(request)
+        return web.Response(status=204 if request.match_info["user_id"] in self._accounts else 404)
 
     async def _check_sessions(self, request: web.Request) -> web.Response:
         question = SessionsCheck.model_validate_json(await _internal_body(request))
