@@ -9,7 +9,6 @@ from chat_shared.testing import ApiClient, Connect, NewRoom, NewUser, SocketClie
 from chat_shared.testing.room_log import read_log
 
 
-
 class TestTheSameMessageManyTimes:
     async def test_fifty_at_once_over_two_gateways_and_rest_are_one(
         self, api: ApiClient, new_user: NewUser, new_room: NewRoom, connect: Connect

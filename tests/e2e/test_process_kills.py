@@ -6,12 +6,10 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from chat_shared.testing import ApiClient, NewRoom, NewUser, User
+from chat_shared.testing import ApiClient, NewRoom, NewUser, User, eventually
 from chat_shared.testing.careful_client import CarefulClient
 from chat_shared.testing.delivery_checker import check_delivery
 from chat_shared.testing.room_log import read_log
-
 
 if TYPE_CHECKING:
     from chat_local.process import ManagedProcess
@@ -51,9 +49,7 @@ class Load:
     async def until_acked(self, count: int, timeout: float = 60) -> None:
         """Wait until `count` more messages were acknowledged."""
         target = self.acked + count
-        async with asyncio.timeout(timeout):
-            while self.acked < target:
-                await asyncio.sleep(0.02)
+        await eventually(lambda: self.acked >= target, timeout, f"{count} more messages acknowledged")
 
     async def finish(self) -> None:
         """Let every message end, let every client catch up, and compare all histories with the log."""

@@ -39,12 +39,18 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
             await ws.close()
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
-        """Take polled packets; the first broken one closes the session."""
+        """Take polled packets; a broken one, or a body of unknown or too large size, ends the session.
+
+        Raises:
+            SocketIsClosedError: the request is answered with 400. The session is ended before that, because
+                the library would wait here until the client has polled everything.
+        """
         try:
+            if "CONTENT_LENGTH" not in environ:
+                raise ValueError("a body without a length")
             await super().handle_post_request(environ)
-        except SocketIsClosedError:
-            raise
-        except (ValueError, IndexError, UnicodeDecodeError) as error:
+        except Exception as error:
+            log.info("socket closed", reason="protocol_error", error=type(error).__name__)
             await self.end()
             raise SocketIsClosedError from error
 

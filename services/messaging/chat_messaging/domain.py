@@ -143,7 +143,7 @@ def failed(error: ChatError) -> SendResult:
 def message_view(room_id: str, key: MessageKey, body: Body, placed: Placed) -> dict[str, Any]:
     """Return a message as every client sees it: the `Message` contract, with the names of old clients."""
     message_id = str(placed.message_id)
-    view = {
+    return {
         "messageId": message_id,
         "roomId": room_id,
         "seq": placed.seq,
@@ -156,9 +156,6 @@ def message_view(room_id: str, key: MessageKey, body: Body, placed: Placed) -> d
         "_id": message_id,
         "sender": key.sender_id,
     }
-    if body.image_url is None:
-        del view["imageUrl"]
-    return view
 
 
 def frame_of(view: dict[str, Any]) -> str:

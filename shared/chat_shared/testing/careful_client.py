@@ -1,4 +1,4 @@
-"""A client that loses nothing: an outbox, the same id until acknowledged, catch-up from the last `seq` applied.
+"""A client that loses nothing: an outbox, the same id until acknowledged, catch-up from the last `seq`.
 
 It keeps a history of all it did and saw, for `delivery_checker`.
 """

@@ -1,0 +1,114 @@
+"""Which membership fact counts when answers and events overtake each other."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from chat_messaging.errors import NotAMember, RoomNotFound
+from chat_messaging.membership import Member, Memberships
+from chat_shared.errors import Unavailable
+from chat_shared.http import ServiceClient
+
+MEMBER = Member("a" * 24, "b" * 24)
+
+
+class Rooms:
+    """The membership answers of rooms, over real HTTP."""
+
+    def __init__(self) -> None:
+        self.role: str | None = "member"
+        self.rev = 5
+        self.room_type: str | None = "private"
+        self.questions = 0
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.questions += 1
+        asked = (await request.json())["memberships"]
+        facts = [
+            {**key, "role": self.role, "rev": self.rev if self.role else 0, "roomType": self.room_type}
+            for key in asked
+        ]
+        return web.json_response({"memberships": facts})
+
+
+@pytest.fixture
+def rooms() -> Rooms:
+    return Rooms()
+
+
+@pytest.fixture
+async def memberships(rooms: Rooms) -> AsyncIterator[Memberships]:
+    app = web.Application()
+    app.router.add_post("/internal/v1/memberships/check", rooms.answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    client = ServiceClient("rooms", [f"http://127.0.0.1:{runner.addresses[0][1]}"], "t")
+    await client.start()
+    yield Memberships(client)
+    await client.stop()
+    await runner.cleanup()
+
+
+async def test_a_member_is_asked_about_once(memberships: Memberships, rooms: Rooms) -> None:
+    for _ in range(5):
+        assert await memberships.refusals([MEMBER]) == {}
+    assert rooms.questions == 1
+
+
+async def test_an_outsider_is_asked_about_every_time(memberships: Memberships, rooms: Rooms) -> None:
+    rooms.role = None
+    assert isinstance((await memberships.refusals([MEMBER]))[MEMBER], RoomNotFound)
+    rooms.room_type = "public"
+    assert isinstance((await memberships.refusals([MEMBER]))[MEMBER], NotAMember)
+    rooms.role = "member"
+    assert await memberships.refusals([MEMBER]) == {}
+
+
+async def test_one_question_for_many(memberships: Memberships, rooms: Rooms) -> None:
+    await memberships.refusals({Member(f"{number:024x}", "b" * 24) for number in range(50)})
+    assert rooms.questions == 1
+
+
+async def test_a_removal_counts_at_once(memberships: Memberships) -> None:
+    await memberships.refusals([MEMBER])
+    memberships.left(MEMBER, 6)
+    assert memberships.has_left(MEMBER)
+
+
+async def test_an_older_answer_does_not_bring_a_membership_back(
+    memberships: Memberships, rooms: Rooms
+) -> None:
+    memberships.left(MEMBER, 6)
+    assert isinstance((await memberships.refusals([MEMBER]))[MEMBER], RoomNotFound)
+    rooms.rev = 7
+    assert await memberships.refusals([MEMBER]) == {}
+
+
+async def test_an_older_removal_does_not_end_a_newer_membership(memberships: Memberships) -> None:
+    memberships.joined(MEMBER, 7)
+    memberships.left(MEMBER, 6)
+    assert not memberships.has_left(MEMBER)
+
+
+async def test_a_deleted_room_has_no_members(memberships: Memberships) -> None:
+    await memberships.refusals([MEMBER])
+    memberships.room_deleted(MEMBER.room_id, 8)
+    assert memberships.has_left(MEMBER)
+
+
+async def test_after_a_break_of_the_bus_everybody_is_asked_about_again(
+    memberships: Memberships, rooms: Rooms
+) -> None:
+    await memberships.refusals([MEMBER])
+    memberships.forget_members()
+    await memberships.refusals([MEMBER])
+    assert rooms.questions == 2
+
+
+async def test_rooms_away_is_retryable() -> None:
+    client = ServiceClient("rooms", ["http://127.0.0.1:9"], "t")
+    await client.start()
+    with pytest.raises(Unavailable):
+        await Memberships(client).refusals([MEMBER])
+    await client.stop()
