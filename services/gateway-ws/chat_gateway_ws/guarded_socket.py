@@ -4,9 +4,15 @@ from typing import Any
 
 import engineio.async_socket
 from chat_shared.logging import get_logger
+from engineio import packet as engine_packet
 from engineio.exceptions import SocketIsClosedError
 
 log = get_logger(__name__)
+
+#: What a client sends once the connection stands; the library skips anything else.
+CLIENT_PACKETS = frozenset(
+    {engine_packet.CLOSE, engine_packet.PONG, engine_packet.MESSAGE, engine_packet.UPGRADE}
+)
 
 
 class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # the library is not typed
@@ -37,6 +43,18 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
             log.info("socket closed", reason="protocol_error", error=type(error).__name__)
             await self.end()
             await ws.close()
+
+    async def receive(self, pkt: engine_packet.Packet) -> None:
+        """Take a packet of the client.
+
+        Raises:
+            SocketIsClosedError: no client sends this; the session is ended.
+        """
+        if pkt.packet_type not in CLIENT_PACKETS:
+            log.info("socket closed", reason="protocol_error", packet_type=pkt.packet_type)
+            await self.end()
+            raise SocketIsClosedError
+        await super().receive(pkt)
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         """Take polled packets; a broken one, or a body of unknown or too large size, ends the session.
