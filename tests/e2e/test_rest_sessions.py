@@ -147,12 +147,13 @@ class TestRefresh:
         assert first == again
 
     async def test_unknown_or_missing(self, api: ApiClient, alice: User) -> None:
-        for options in (
-            {"json": {"refreshToken": "x" * 43}},
-            {"json": {}},
+        bodies: list[dict[str, Any]] = [
             {},
+            {"json": {}},
+            {"json": {"refreshToken": "x" * 43}},
             {"json": {"refreshToken": alice.access_token[:200]}},
-        ):
+        ]
+        for options in bodies:
             await api.refused(
                 "POST", "/auth/refreshToken", status=401, code="invalid_refresh_token", **options
             )
