@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +159,10 @@ async def start_auth(
                 )
             auth = AuthProcess(f"http://127.0.0.1:{port}", log, process)
             running.push_async_callback(auth.stop)
-            is_ready: Callable[[], Awaitable[bool]] = partial(_is_ready, auth)
+
+            async def is_ready() -> bool:
+                return await _is_ready(auth)
+
             await eventually(is_ready, START_SECONDS, f"auth, see {log}")
             return auth
 

@@ -132,6 +132,12 @@ class TestInternalRoutes:
         )
         assert response.json() == {"ended": [ids[0], MISSING, "not an id"]}
 
+    async def test_user_exists(self, auth: ApiClient, ada: User, service_headers: dict[str, str]) -> None:
+        for user_id, status in ((ada.id, 204), (MISSING, 404), ("x", 400)):
+            response = await auth.http.get(f"/internal/v1/users/{user_id}", headers=service_headers)
+            assert response.status_code == status
+        assert (await auth.http.get(f"/internal/v1/users/{ada.id}", headers=ada.headers)).status_code == 401
+
     @pytest.mark.parametrize("path", ["sessions/check", "users/last-seen"])
     @pytest.mark.parametrize("token", ["", "wrong", "ÿ"])
     async def test_only_for_services(self, auth: ApiClient, ada: User, path: str, token: str) -> None:

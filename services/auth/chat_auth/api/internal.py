@@ -25,4 +25,4 @@ async def report_last_seen(body: LastSeenReport, services: ServicesDep) -> None:
 @router.get("/users/{user_id}", status_code=204)
 async def require_user(user_id: EntityId, services: ServicesDep) -> None:
     """Say that there is such a user; 404 when there is not."""
-    await services.profiles.one(user_id)
+    await services.profiles.require(user_id)

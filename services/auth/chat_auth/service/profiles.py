@@ -18,8 +18,8 @@ class Profiles:
         self._users = users
         self._presence = presence
 
-    async def one(self, user_id: str) -> tuple[User, bool]:
-        """Return a user and whether they are online.
+    async def require(self, user_id: str) -> User:
+        """Return a user.
 
         Raises:
             UserNotFound: when there is no such user.
@@ -27,7 +27,15 @@ class Profiles:
         user = await self._users.find(user_id)
         if user is None:
             raise UserNotFound
-        return user, await self.is_online(user_id)
+        return user
+
+    async def one(self, user_id: str) -> tuple[User, bool]:
+        """Return a user and whether they are online.
+
+        Raises:
+            UserNotFound: when there is no such user.
+        """
+        return await self.require(user_id), await self.is_online(user_id)
 
     async def many(self, user_ids: Sequence[str]) -> list[tuple[User, bool]]:
         """Return those users who exist, in the order asked for, each with whether they are online."""
