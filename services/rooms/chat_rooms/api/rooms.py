@@ -27,7 +27,7 @@ router = APIRouter(prefix="/api/v1/room", tags=["rooms"])
 
 @router.post("/", status_code=201, include_in_schema=False)
 @router.post(
-    "", status_code=201, summary="Create a room", responses=problem_responses(400, 401, 409, 429, 503)
+    "", status_code=201, summary="Create a room", responses=problem_responses(400, 401, 404, 409, 429, 503)
 )
 async def create_room(body: RoomCreate, user: CurrentUser, parts: PartsOfApp) -> Success[MyRoomBody]:
     """Create a room that the caller owns."""
