@@ -98,6 +98,8 @@ class Admission:
         try:
             user = self._connections.add(connection)
             await self._memberships.enter_all(connection, user)
+            # Once more, now that events about the session find the socket: none can have slipped through.
+            await self._guard.require_live(identity.session_id)
         except BaseException:
             self.closed(eio_sid)
             raise

@@ -42,15 +42,16 @@ class CatchUp:
         """
         feed, hold = await self._begin(connection, room_id)
         try:
-            first = await self._page(room_id, after)
+            first = await self.history_page(room_id, after)
             if after is not None and first.head - after > MAX_MISSED:
-                first, after = await self._page(room_id, None), None
+                first, after = await self.history_page(room_id, None), None
         except BaseException:
             feed.release(connection, hold, 0)
             raise
         return Joining(self, connection, feed, hold, first, follow=after is not None)
 
-    async def _page(self, room_id: str, after: int | None) -> "HistoryPage":
+    async def history_page(self, room_id: str, after: int | None) -> "HistoryPage":
+        """Return the newest page of a room, or the one that follows `after`."""
         limit = HISTORY_LIMIT if after is None else PAGE
         return HistoryPage(await self._messaging.history(room_id, after, limit), after or 0)
 
@@ -135,6 +136,6 @@ class Joining:
                 await self._connection.wait_until_read()
                 if not self._follow or page.last >= page.head or not page.count or self._connection.closing:
                     break
-                page = await self._catch_up._page(self._feed.room_id, page.last)
+                page = await self._catch_up.history_page(self._feed.room_id, page.last)
         finally:
             self._feed.release(self._connection, self._hold, page.last)

@@ -93,7 +93,9 @@ class Presence:
         self._max_members = max_members
         self._change = redis.register_script(_CHANGE)
         self._held: set[str] = set()
-        """Users whom Redis knows to be on this gateway."""
+        """Users who are on this gateway, or left it less than the grace period ago."""
+        self._unsaved: set[str] = set()
+        """Those of them whom Redis could not be told of."""
         self._tasks = TaskSet()
 
     async def start(self) -> None:
@@ -125,6 +127,8 @@ class Presence:
 
     async def _come(self, user_id: str) -> None:
         was_online = await self._try_change(user_id, self._gateway, "add")
+        if was_online is None:
+            self._unsaved.add(user_id)
         user = self._connections.user(user_id)
         if was_online is False and user is not None:
             await self._announce("user-online", user_id, user.rooms.values())
@@ -135,7 +139,10 @@ class Presence:
             return
         self._held.discard(user_id)
         still_online = await self._try_change(user_id, self._gateway, "remove")
-        if still_online is False and self._connections.user(user_id) is None:
+        if user_id in self._held:
+            # The user came back while we removed them, and the removal may have been the later one.
+            await self._try_change(user_id, self._gateway, "add")
+        elif still_online is False:
             await self._gone(user_id, rooms)
 
     async def _gone(self, user_id: str, rooms: Iterable[UserRoom]) -> None:
@@ -169,8 +176,11 @@ class Presence:
         """Renew the lease; put back what is ours when Redis has forgotten it."""
         known = await self._redis.zscore(GATEWAYS_KEY, self._gateway)
         await self._redis.zadd(GATEWAYS_KEY, {self._gateway: time.time() + LEASE_SECONDS})
+        unsaved, self._unsaved = self._unsaved & self._held, set()
+        for user_id in unsaved:
+            await self._come(user_id)
         if known is None:
-            for user_id in list(self._held):
+            for user_id in self._held - unsaved:
                 await self._try_change(user_id, self._gateway, "add")
 
     async def _sweep(self) -> None:

@@ -97,7 +97,7 @@ class Subscriber:
                 await self._connect()
                 backoff = 0.1
                 await self._read_until_deaf()
-            except (RedisError, OSError, TimeoutError) as error:
+            except Exception as error:  # whatever it is: a gateway that stays deaf is worse
                 log.warning("redis subscription lost", error=repr(error)[:200])
             await self._disconnect()
             await asyncio.sleep(backoff)

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 import orjson
-from chat_shared.lifecycle import TaskSet
+from chat_shared.lifecycle import TaskSet, run_forever
 from chat_shared.logging import get_logger
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -58,7 +58,7 @@ class Fanout:
 
     async def start(self) -> None:
         """Publish in the background what `enqueue` brings."""
-        self._tasks.spawn(self._run(), name="fanout")
+        self._tasks.spawn(run_forever(self._publish_next, name="fanout", pause=0), name="fanout")
 
     async def stop(self) -> None:
         """Publish what waits, then stop."""
@@ -71,10 +71,9 @@ class Fanout:
             self._waiting += entries
             self._wake.set()
 
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            await self._publish_waiting()
+    async def _publish_next(self) -> None:
+        await self._wake.wait()
+        await self._publish_waiting()
 
     async def _publish_waiting(self) -> None:
         self._wake.clear()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from chat_shared.bus import Bus
 from chat_shared.contracts.events import AppendedEntry, MessagesAppended
 from chat_shared.errors import Unavailable
-from chat_shared.lifecycle import TaskSet
+from chat_shared.lifecycle import TaskSet, run_forever
 from chat_shared.logging import get_logger
 from pymongo.errors import PyMongoError
 
@@ -34,7 +34,7 @@ class Relay:
 
     async def start(self) -> None:
         """Relay in the background what `enqueue` brings."""
-        self._tasks.spawn(self._run(), name="relay")
+        self._tasks.spawn(run_forever(self._relay_next, name="relay", pause=0), name="relay")
 
     async def stop(self) -> None:
         """Relay what waits if the broker is there, then stop."""
@@ -48,10 +48,9 @@ class Relay:
             self._waiting += entries
             self._wake.set()
 
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            await self._relay_waiting()
+    async def _relay_next(self) -> None:
+        await self._wake.wait()
+        await self._relay_waiting()
 
     async def _relay_waiting(self) -> None:
         self._wake.clear()

@@ -137,7 +137,7 @@ class Bus:
                 backoff = 0.2
                 await broken.wait()
                 log.warning("rabbitmq connection lost")
-            except _CONNECTION_ERRORS as error:
+            except Exception as error:  # whatever it is: nothing here may end the attempts
                 log.warning("rabbitmq is not reachable", error=repr(error)[:200])
             await self._disconnect()
             await asyncio.sleep(backoff)
