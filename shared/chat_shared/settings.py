@@ -5,7 +5,7 @@ setting, named like the variable in lower case), defaults. Only `main.py` of a s
 """
 
 import os
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -42,6 +42,9 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="CHAT_", extra="ignore", populate_by_name=True, hide_input_in_errors=True
     )
+
+    usual_port: ClassVar[int] = 0
+    """Where the service listens unless told otherwise."""
 
     service: str = Field("service", exclude=True)
     environment: Literal["development", "production"] = setting(
@@ -106,8 +109,9 @@ class ServiceSettings(BaseSettings):
         super().__init__(_secrets_dir=secrets_dir, **values)
 
     @model_validator(mode="after")
-    def _name_instance(self) -> Self:
+    def _fill_in(self) -> Self:
         self.instance = self.instance or self.service
+        self.port = self.port or self.usual_port
         return self
 
     @model_validator(mode="after")

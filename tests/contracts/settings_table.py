@@ -18,7 +18,7 @@ COLUMNS = "| Variable | Default | Meaning |\n|---|---|---|\n"
 def settings_page(services: dict[str, type[ServiceSettings]]) -> str:
     """Return the Markdown of all settings: those of every service first, then each service's own."""
     parts = [HEAD, "\n## Every service\n\n", COLUMNS, *_rows(ServiceSettings, skip=set())]
-    common = {name for name in ServiceSettings.model_fields if name != "port"}
+    common = set(ServiceSettings.model_fields)
     for service, model in services.items():
         parts += [f"\n## {service}\n\n", COLUMNS, *_rows(model, skip=common)]
     return "".join(parts)

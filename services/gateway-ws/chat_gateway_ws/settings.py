@@ -1,15 +1,15 @@
 """The gateway's settings."""
 
 from chat_shared.settings import ServiceSettings, setting
-
-DEFAULT_PORT = 8105
+from pydantic import Field
 
 
 class Settings(ServiceSettings):
     """What the gateway needs beside the common settings."""
 
-    service: str = "gateway-ws"
-    port: int = setting(DEFAULT_PORT, "CHAT_PORT", "Port to listen on", ge=0, le=65535)
+    usual_port = 8105
+
+    service: str = Field("gateway-ws", exclude=True)
     max_frame_bytes: int = setting(
         65_536,
         "CHAT_MAX_FRAME_BYTES",

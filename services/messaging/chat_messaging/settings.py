@@ -2,16 +2,15 @@
 
 from chat_shared.crypto import MasterKeys
 from chat_shared.settings import ServiceSettings, setting
-from pydantic import SecretStr, field_validator
-
-DEFAULT_PORT = 8103
+from pydantic import Field, SecretStr, field_validator
 
 
 class Settings(ServiceSettings):
     """What messaging needs beside the common settings."""
 
-    service: str = "messaging"
-    port: int = setting(DEFAULT_PORT, "CHAT_PORT", "Port to listen on", ge=0, le=65535)
+    usual_port = 8103
+
+    service: str = Field("messaging", exclude=True)
     master_keys: SecretStr = setting(
         ...,
         "CHAT_MASTER_KEYS",
@@ -32,3 +31,7 @@ class Settings(ServiceSettings):
     def _well_formed(cls, value: SecretStr) -> SecretStr:
         MasterKeys.parse(value.get_secret_value())
         return value
+
+    def secret_values(self) -> dict[str, str]:
+        """Return the plain shared secrets by variable name."""
+        return {**super().secret_values(), "CHAT_MASTER_KEYS": self.master_keys.get_secret_value()}

@@ -1,19 +1,18 @@
 """The settings of rooms."""
 
-from typing import Self
-
 from chat_shared.rate_limits import RateText
 from chat_shared.settings import ServiceSettings, setting
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from chat_rooms.domain import CREATE_ROOM, Bounds
 
-DEFAULT_PORT = 8102
 CREATE_RATES = {"production": "60/hour", "development": "10000/hour"}
 
 
 class Settings(ServiceSettings):
     """What rooms needs to run."""
+
+    usual_port = 8102
 
     service: str = Field("rooms", exclude=True)
     max_rooms_per_user: int = setting(
@@ -27,11 +26,6 @@ class Settings(ServiceSettings):
         "CHAT_CREATE_ROOM_RATE",
         "Rooms that one user may create; default `60/hour`, in development `10000/hour`",
     )
-
-    @model_validator(mode="after")
-    def _fill_in_port(self) -> Self:
-        self.port = self.port or DEFAULT_PORT
-        return self
 
     @property
     def rates(self) -> dict[str, str]:
