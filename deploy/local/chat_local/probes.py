@@ -1,8 +1,10 @@
-"""Readiness probes: each asks once and answers yes or no, quickly."""
+"""Readiness probes: each asks once and answers yes or no.
+
+They run many times a second while the machine is busy starting everything: hence bare sockets.
+"""
 
 import asyncio
-
-import aiohttp
+from urllib.parse import urlsplit
 
 _TIMEOUT_SECONDS = 2.0
 _AMQP_HEADER = b"AMQP\x00\x00\x09\x01"
@@ -45,9 +47,8 @@ async def amqp_answers(host: str, port: int) -> bool:
 
 async def http_status(url: str) -> int:
     """Return the status of a GET; 0 when there is no answer."""
-    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
-    try:
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
-            return response.status
-    except (OSError, TimeoutError, aiohttp.ClientError):
-        return 0
+    parts = urlsplit(url)
+    request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n"
+    answer = await _exchange(parts.hostname or "", parts.port or 80, request.encode())
+    _version, _space, rest = answer.partition(b" ")
+    return int(rest[:3]) if rest[:3].isdigit() else 0

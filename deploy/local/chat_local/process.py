@@ -16,7 +16,7 @@ from chat_local.state import StateFolder
 _FIRST_DELAY_SECONDS = 0.2
 _LONGEST_DELAY_SECONDS = 10.0
 _STABLE_SECONDS = 30.0
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.1
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)

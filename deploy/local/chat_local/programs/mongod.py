@@ -10,6 +10,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from chat_local import debian
 from chat_local.errors import ProgramMissing
+from chat_local.probes import tcp_answers
 from chat_local.process import ProcessSpec
 from chat_local.programs.finding import Program, from_wheel, in_wheel, installed, version_of
 
@@ -72,6 +73,8 @@ def spec(program: Program, port: int, data: Path) -> ProcessSpec:
 
 async def _is_primary(port: int) -> bool:
     """Tell whether it takes writes; make it a replica set of one when it is not."""
+    if not await tcp_answers("127.0.0.1", port):
+        return False
     client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
         "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=1_000
     )
