@@ -1,7 +1,9 @@
-"""Whatever event a client sends, it gets exactly one answer, and the connection lives on."""
+"""Whatever a client sends, it gets exactly one answer, or the connection ends."""
 
+import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
 from chat_shared.testing import Connect, NewRoom, RawSocket, User, eventually
 
@@ -114,3 +116,116 @@ class TestRefusals:
         outcomes = [answers[number][0] for number in range(len(cases))]
         codes = ["ok" if outcome["ok"] else outcome["error"]["code"] for outcome in outcomes]
         assert codes == [code for _, _, code in cases]
+
+    async def test_too_many_events(self, gateway_urls: list[str], alice: User) -> None:
+        """Beyond the burst each event is refused, retryably; the socket lives on."""
+        async with RawSocket(gateway_urls[0]) as socket:
+            await socket.log_in(alice.access_token)
+            for number in range(200):
+                await socket.send_event("typing", {"roomId": ID, "typing": True}, ack_id=number)
+            await eventually(lambda: len(socket.answers()) == 200)
+            errors = [found[0]["error"] for found in socket.answers().values()]
+            assert all(len(found) == 1 for found in socket.answers().values())
+            refused = [error for error in errors if error["code"] == "rate_limited"]
+            assert len(refused) >= 50
+            assert all(error["retryable"] for error in refused)
+            assert not socket.closed.is_set()
+
+
+class TestBrokenFrames:
+    """What no client sends ends the connection, and only that one."""
+
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            '42["disconnect","x"]',
+            '42["connect",{},{}]',
+            '42["connect_error",{}]',
+            '42{"a":1}',
+            "42[]",
+            "42[7]",
+            "42",
+            "42[",
+            "49",
+            "4",
+            "9",
+            "x",
+            '451-["send_message",{"_placeholder":true,"num":0}]',
+            '42/other,["send_message",{}]',
+            "42" + "[" * 30_000,
+            b"\x04binary",
+        ],
+        ids=str,
+    )
+    async def test_closes_the_socket(self, gateway_urls: list[str], alice: User, frame: str | bytes) -> None:
+        async with RawSocket(gateway_urls[0]) as socket, RawSocket(gateway_urls[0]) as bystander:
+            await bystander.log_in(alice.access_token)
+            await socket.log_in(alice.access_token)
+            await socket.send(frame)
+            await socket.wait_closed(2)
+            assert "Traceback" not in str(socket.frames)
+            await bystander.send_event("typing", {}, ack_id=1)
+            await eventually(lambda: 1 in bystander.answers())
+
+    async def test_frame_beyond_64_kib(self, gateway_urls: list[str], alice: User) -> None:
+        async with RawSocket(gateway_urls[0]) as socket:
+            await socket.log_in(alice.access_token)
+            await socket.send('42["typing","' + "x" * 70_000 + '"]')
+            await socket.wait_closed(2)
+
+    async def test_event_before_connect(
+        self, gateway_urls: list[str], new_room: NewRoom, alice: User
+    ) -> None:
+        async with RawSocket(gateway_urls[0]) as socket:
+            await socket.send_event("join_room", {"roomId": ID}, ack_id=1)
+            await socket.wait_closed(2)
+            assert socket.answers() == {}
+
+    async def test_other_namespace(self, gateway_urls: list[str], alice: User) -> None:
+        async with RawSocket(gateway_urls[0]) as socket:
+            await socket.send(f'40/admin,{{"token":"{alice.access_token}"}}')
+            await socket.wait_closed(2)
+
+    async def test_silence_instead_of_connect(self, gateway_urls: list[str]) -> None:
+        async with RawSocket(gateway_urls[0]) as socket:
+            await socket.wait_closed(10)
+
+
+class TestHandshake:
+    @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example"])
+    async def test_foreign_page(self, chat_url: str, alice: User, origin: str) -> None:
+        """Also with the cookie that a browser would send along."""
+        cookie = f"accessToken={alice.access_token}"
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            async with RawSocket(chat_url, Origin=origin, Cookie=cookie):
+                pass
+        assert refused.value.status in (400, 403)
+
+    async def test_own_page(self, chat_url: str, alice: User) -> None:
+        async with RawSocket(chat_url, Origin=chat_url) as socket:
+            await socket.log_in(alice.access_token)
+
+    async def test_cookie_alone_opens_nothing(self, chat_url: str, alice: User) -> None:
+        async with RawSocket(chat_url, Cookie=f"accessToken={alice.access_token}") as socket:
+            await socket.send("40")
+            assert "unauthenticated" in await socket.wait_for("44")
+
+    async def test_polling_body_is_bounded(self, chat_url: str) -> None:
+        async with aiohttp.ClientSession() as http:
+            url = f"{chat_url}/socket.io/?EIO=4&transport=polling"
+            async with http.get(url) as answer:
+                sid = (await answer.text()).split('"sid":"')[1].split('"')[0]
+            async with http.post(f"{url}&sid={sid}", data=b"4" * 2_000_000) as answer:
+                assert answer.status in (400, 413)
+
+    async def test_many_sockets_that_never_connect_do_not_keep_others_out(
+        self, gateway_urls: list[str], alice: User
+    ) -> None:
+        idle = [RawSocket(gateway_urls[0]) for _ in range(50)]
+        try:
+            await asyncio.gather(*(socket.__aenter__() for socket in idle))
+            async with RawSocket(gateway_urls[0]) as socket:
+                await socket.log_in(alice.access_token)
+        finally:
+            for socket in idle:
+                await socket.__aexit__(None, None, None)
