@@ -41,7 +41,7 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
         except Exception as error:
             # An Engine.IO frame that cannot be parsed raises here and would leave the session half open.
             log.info("socket closed", reason="protocol_error", error=type(error).__name__)
-            await self.end()
+            await self.close()
             await ws.close()
 
     async def receive(self, pkt: engine_packet.Packet) -> None:
@@ -52,7 +52,7 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
         """
         if pkt.packet_type not in CLIENT_PACKETS:
             log.info("socket closed", reason="protocol_error", packet_type=pkt.packet_type)
-            await self.end()
+            await self.close()
             raise SocketIsClosedError
         await super().receive(pkt)
 
@@ -69,12 +69,16 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
             await super().handle_post_request(environ)
         except Exception as error:
             log.info("socket closed", reason="protocol_error", error=type(error).__name__)
-            await self.end()
+            await self.close()
             raise SocketIsClosedError from error
 
-    async def end(self) -> None:
-        """Close the session and let its writer finish what is queued."""
-        await self.close(wait=False)
+    async def close(self, wait: bool = True, abort: bool = False, reason: Any = None) -> None:
+        """End the session; what is queued is still sent, unless the peer ended it (`abort`).
+
+        The library would wait for a client to read everything (`wait`), and would leave a pending poll
+        without an answer until the heartbeat is over; the None at the end of the queue releases both.
+        """
+        await super().close(wait=False, abort=abort, reason=reason)
         self.queue.put_nowait(None)
 
     def abort(self) -> None:

@@ -91,12 +91,12 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
             return
         log.info("socket closed", reason=reason.code)
         if reason is SLOW:
-            await socket.close(wait=False, abort=True)
+            await socket.close(abort=True)
             socket.abort()
             return
         if not reason.reconnect:
             socket.queue.put_nowait(to_packet(DISCONNECT_FRAME))
-        await socket.end()
+        await socket.close()
         await asyncio.sleep(CLOSE_SECONDS)
         socket.abort()
 

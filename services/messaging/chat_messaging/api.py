@@ -11,6 +11,7 @@ from chat_shared.ids import uuid7
 from fastapi import APIRouter, Header, Query, Response
 
 from chat_messaging.errors import SEND_FAILURES, ConflictingKeys
+from chat_messaging.membership import Member, Memberships
 from chat_messaging.reading import Reader
 from chat_messaging.schemas import KEY_PATTERN, MessageCreate, MessagePage, SentMessage
 from chat_messaging.sending import Sending
@@ -27,7 +28,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-def create_router(reader: Reader, sending: Sending) -> APIRouter:
+def create_router(reader: Reader, sending: Sending, memberships: Memberships) -> APIRouter:
     """Return the public routes."""
     router = APIRouter(tags=["messages"])
 
@@ -41,7 +42,7 @@ def create_router(reader: Reader, sending: Sending) -> APIRouter:
         skip: Annotated[int, Query(ge=0, le=MAX_SEQ)] = 0,
     ) -> Success[MessagePage]:
         """A room's messages, oldest first: the newest page, or what is before or after a `seq`."""
-        await sending.require_reader(room_id, user.user_id)
+        await memberships.require_reader(Member(room_id, user.user_id))
         if after is not None:
             views, head = await reader.after(room_id, after + skip, limit)
             if before is not None:

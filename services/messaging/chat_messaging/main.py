@@ -70,6 +70,6 @@ def create_app(settings: Settings) -> FastAPI:
         max_body_size=MAX_BATCH_BYTES,
     )
     app.state.authenticator = create_authenticator(settings, auth_http, redis.client)
-    app.include_router(create_router(reader, sending))
+    app.include_router(create_router(reader, sending, memberships))
     app.include_router(create_internal_router(reader, sending))
     return app

@@ -41,14 +41,17 @@ class Memberships:
         self._rooms = rooms
         self._known: dict[Member, _Known] = {}
 
-    async def refusals(self, members: Iterable[Member]) -> dict[Member, ChatError]:
+    async def refusals(self, members: Iterable[Member], *, fresh: bool = False) -> dict[Member, ChatError]:
         """Return why some of these may not write or read; all others may. One question to rooms at most.
+
+        Args:
+            fresh: ask rooms about everybody, whatever is remembered.
 
         Raises:
             ChatError: rooms is away (retryable).
         """
         now = time.monotonic()
-        asked = {member for member in members if not self._is_fresh_member(member, now)}
+        asked = {member for member in members if fresh or not self._is_fresh_member(member, now)}
         if not asked:
             return {}
         question = MembershipCheck(
@@ -73,6 +76,18 @@ class Memberships:
             return False
         self._remember(member, _Known(True, fact.rev, time.monotonic() + FRESH_SECONDS))
         return True
+
+    async def require_reader(self, member: Member) -> None:
+        """Return when a user may read a room right now; somebody who left a moment ago may not.
+
+        Raises:
+            NotAMember: a public room that the user has not joined.
+            RoomNotFound: no such room, or a private one of others.
+            ChatError: rooms is away (retryable).
+        """
+        refusals = await self.refusals([member], fresh=True)
+        if member in refusals:
+            raise refusals[member]
 
     def joined(self, member: Member, rev: int) -> None:
         """A membership began."""

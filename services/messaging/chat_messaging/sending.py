@@ -12,7 +12,7 @@ from chat_shared.request_context import seconds_left
 from chat_messaging.appenders import Appenders
 from chat_messaging.clients import MediaClient
 from chat_messaging.domain import Body, Draft, MessageKey, failed
-from chat_messaging.errors import ImageNotFound, RoomNotFound
+from chat_messaging.errors import ImageNotFound
 from chat_messaging.membership import Member, Memberships
 from chat_messaging.room_keys import RoomKeys
 
@@ -109,18 +109,3 @@ class Sending:
             deadline=deadline,
             answer=asyncio.get_running_loop().create_future(),
         )
-
-    async def require_reader(self, room_id: str, user_id: str) -> None:
-        """Return when a user may read a room.
-
-        Raises:
-            NotAMember: a public room that the user has not joined.
-            RoomNotFound: no such room, or a private one of others.
-            ChatError: rooms is away (retryable).
-        """
-        member = Member(room_id, user_id)
-        refusals = await self._memberships.refusals([member])
-        if member in refusals:
-            raise refusals[member]
-        if self._memberships.has_left(member):
-            raise RoomNotFound
