@@ -133,13 +133,18 @@ async def test_nothing_was_set_aside_and_nothing_waits(own_stack: "Stack", said:
     await eventually(settled, timeout=20)
 
 
+#: Logged as an error by the library, and provoked by the tests.
+EXPECTED_ERRORS = ("is not an accepted origin",)
+
+
 async def test_no_service_logged_a_failure(own_stack: "Stack") -> None:
-    """Errors of the run are real ones: none is expected, whatever was killed."""
+    """An error in a log is a defect: none is expected, whatever was killed or sent."""
     errors = [
         f"{path.name}: {line[:300]}"
         for path in own_stack.logs_dir.glob("*.log")
         for line in path.read_text(errors="replace").splitlines()
         if '"level":"error"' in line
         and path.name.startswith(("auth", "rooms", "messaging", "media", "gateway"))
+        and not any(expected in line for expected in EXPECTED_ERRORS)
     ]
     assert errors == []
