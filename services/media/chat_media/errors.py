@@ -8,7 +8,7 @@ ChatError
 ├── ContentTooLarge ── QuotaExceeded
 ├── UnsupportedMedia ── UnsupportedImage
 ├── RangeNotSatisfiable
-└── Unavailable ── ImagesBusy, StoreAway, RoomsAway
+└── Unavailable ── UploadsBusy, StoreAway, RoomsAway
 """
 
 from chat_shared.contracts.envelope import FieldError
@@ -79,9 +79,9 @@ class RangeNotSatisfiable(ChatError):
     message = "The file does not reach that far"
 
 
-class ImagesBusy(Unavailable):
+class UploadsBusy(Unavailable):
     code = "busy"
-    message = "Too many images are being processed; try again"
+    message = "Too many uploads are being worked on; try again"
 
 
 class StoreAway(Unavailable):

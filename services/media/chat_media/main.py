@@ -11,6 +11,7 @@ from chat_shared.redis import RedisConnection
 from fastapi import FastAPI
 
 from chat_media.api import Parts, internal_routes, media_router, upload_routes
+from chat_media.api.forms import UploadSlots
 from chat_media.api.parts import UPLOAD_RATE
 from chat_media.clients import Rooms
 from chat_media.consumers import consume_events
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         removal=removal,
         stores=stores,
         limiter=RateLimiter(redis.client, {UPLOAD_RATE: str(settings.upload_rate)}),
+        slots=UploadSlots(settings.parallel_uploads),
         public_url=settings.public_url,
     )
     app.include_router(upload_routes(settings.max_image_bytes, settings.max_file_bytes))
@@ -80,4 +82,5 @@ def _account(settings: Settings) -> CloudinaryAccount:
         api_secret=settings.cloudinary_api_secret.get_secret_value(),
         url_prefix=settings.cloudinary_url_prefix,
         folder=settings.cloudinary_folder,
+        seconds=settings.cloudinary_seconds,
     )

@@ -8,7 +8,6 @@ from pydantic import Field, SecretStr, model_validator
 
 from chat_media.domain.links import MAX_LINK_SECONDS
 
-DEFAULT_PORT = 8104
 UPLOAD_RATES = {"production": "120/10 minutes", "development": "10000/hour"}
 
 _MIB = 1024 * 1024
@@ -16,6 +15,8 @@ _MIB = 1024 * 1024
 
 class Settings(ServiceSettings):
     """What media needs to run."""
+
+    usual_port = 8104
 
     service: str = Field("media", exclude=True)
     media_url_key: SecretStr = setting(
@@ -37,6 +38,9 @@ class Settings(ServiceSettings):
     )
     link_seconds: int = setting(
         MAX_LINK_SECONDS, "CHAT_MEDIA_LINK_SECONDS", "Life of a signed link", ge=10, le=MAX_LINK_SECONDS
+    )
+    parallel_uploads: int = setting(
+        16, "CHAT_MEDIA_PARALLEL_UPLOADS", "Uploads held in memory at a time", ge=1, le=1000
     )
     image_workers: int = setting(
         2, "CHAT_MEDIA_IMAGE_WORKERS", "Processes that decode and encode images", ge=1, le=64
@@ -60,10 +64,12 @@ class Settings(ServiceSettings):
         "Base URL of Cloudinary's API, such as that of another region",
         pattern=r"^https?://",
     )
+    cloudinary_seconds: float = setting(
+        8.0, "CHAT_CLOUDINARY_SECONDS", "How long a call to Cloudinary may take", ge=0.5, le=30
+    )
 
     @model_validator(mode="after")
-    def _fill_in_defaults(self) -> Self:
-        self.port = self.port or DEFAULT_PORT
+    def _fill_in_rate(self) -> Self:
         self.upload_rate = self.upload_rate or UPLOAD_RATES[self.environment]
         return self
 

@@ -40,16 +40,16 @@ async def download(request: Request, file: MediaFile, store: ContentStore) -> Re
 
 def _headers(file: MediaFile, etag: str, *, is_linked: bool) -> dict[str, str]:
     shown = "attachment" if file.kind == "file" else "inline"
-    return {
+    headers = {
         "etag": etag,
         "accept-ranges": "bytes",
         "cache-control": _cache_control(file),
-        "vary": "Authorization, Cookie",
         "content-disposition": content_disposition(shown, file.name),
         "content-security-policy": "default-src 'none'; sandbox",
         # Avatars and signed links are made to be embedded anywhere, the rest only on our own pages.
         "cross-origin-resource-policy": "cross-origin" if file.is_public or is_linked else "same-site",
     }
+    return headers if file.is_public else {**headers, "vary": "Authorization, Cookie"}
 
 
 def _cache_control(file: MediaFile) -> str:

@@ -4,6 +4,7 @@ The parsing is done by the framework, into a file that moves from memory to disk
 themselves, after they know who is asking; as a parameter of the route it would run before that.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from fastapi import Request
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from chat_media.errors import UploadRefused
+from chat_media.errors import UploadRefused, UploadsBusy
 from chat_media.service.uploads import Upload
 
 #: The boundaries and headers around the file, and the field beside it.
@@ -22,12 +23,41 @@ FORM_OVERHEAD = 64 * 1024
 MAX_FIELD_BYTES = 1024
 ROOM_FIELD = "roomId"
 SHOWN_NAME_LENGTH = 50
+#: Short, so that a store that hangs does not make the others wait long to be told so.
+SLOT_SECONDS = 2.0
 
 _ENTITY_ID: TypeAdapter[str] = TypeAdapter(EntityId)
 
 
-async def read_upload(request: Request, owner_id: str, field: str, max_bytes: int) -> Upload:
-    """Return the upload in the form of a request.
+class UploadSlots:
+    """How many uploads are in memory at a time; the others wait a moment on disk."""
+
+    def __init__(self, count: int) -> None:
+        self._free = asyncio.Semaphore(count)
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """Hold a slot.
+
+        Raises:
+            UploadsBusy: none was free in time.
+        """
+        try:
+            async with asyncio.timeout(SLOT_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise UploadsBusy from None
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+@asynccontextmanager
+async def received_upload(
+    request: Request, slots: UploadSlots, *, owner_id: str, field: str, max_bytes: int
+) -> AsyncIterator[Upload]:
+    """Receive the form of a request, and give its upload once there is a slot for it.
 
     Args:
         field: the name of the part with the file.
@@ -36,15 +66,17 @@ async def read_upload(request: Request, owner_id: str, field: str, max_bytes: in
     Raises:
         UploadRefused: the form is not what it should be.
         ContentTooLarge: the file or the whole form is.
+        UploadsBusy: too many uploads at once.
     """
     async with _form(request, field) as form:
         file = _only_file(form, field)
-        if (file.size or 0) > max_bytes:
-            raise ContentTooLarge(f"The file may have up to {max_bytes} bytes")
-        content = await file.read()
-        if not content:
+        if not file.size:
             raise UploadRefused(field, "The file is empty")
-        return Upload(owner_id, content, file.filename, file.content_type, _room_id(form))
+        if file.size > max_bytes:
+            raise ContentTooLarge(f"The file may have up to {max_bytes} bytes")
+        room_id = _room_id(form)
+        async with slots.one():
+            yield Upload(owner_id, await file.read(), file.filename, file.content_type, room_id)
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from chat_shared.contracts.base import EntityId
 from chat_shared.contracts.internal import AvatarStored, MediaAttach, MediaAttached
 from fastapi import APIRouter, Depends, Query, Request
 
-from chat_media.api.forms import FORM_OVERHEAD, read_upload
+from chat_media.api.forms import FORM_OVERHEAD, received_upload
 from chat_media.api.parts import PartsOfApp
 from chat_media.schemas import media_url
 
@@ -23,7 +23,10 @@ def internal_routes(max_image_bytes: int) -> APIRouter:
         user_id: Annotated[EntityId, Query(alias="userId")], request: Request, parts: PartsOfApp
     ) -> AvatarStored:
         """Store an image as the avatar of a user."""
-        file = await parts.uploads.avatar(await read_upload(request, user_id, "image", max_image_bytes))
+        async with received_upload(
+            request, parts.slots, owner_id=user_id, field="image", max_bytes=max_image_bytes
+        ) as upload:
+            file = await parts.uploads.avatar(upload)
         return AvatarStored(media_id=file.id, url=media_url(parts.public_url, file.id))
 
     @router.post("/media/attach")

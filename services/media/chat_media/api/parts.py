@@ -6,6 +6,7 @@ from typing import Annotated
 from chat_shared.rate_limits import RateLimiter
 from fastapi import Depends, Request
 
+from chat_media.api.forms import UploadSlots
 from chat_media.service.access import Access
 from chat_media.service.attachments import Attachments
 from chat_media.service.content import ContentStores
@@ -26,6 +27,7 @@ class Parts:
     removal: Removal
     stores: ContentStores
     limiter: RateLimiter
+    slots: UploadSlots
     public_url: str
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from chat_shared.logging import get_logger
 from chat_shared.request_context import seconds_left
 
-from chat_media.errors import ImageBroken, ImagesBusy, ImageTooLarge, UnsupportedImage
+from chat_media.errors import ImageBroken, ImageTooLarge, UnsupportedImage, UploadsBusy
 from chat_media.imaging.recoding import Picture, Refusal
 from chat_media.imaging.worker import ANSWER, REQUEST
 
@@ -22,6 +22,8 @@ log = get_logger(__name__)
 
 QUEUE_SECONDS = 15.0
 RECODE_SECONDS = 15.0
+#: A worker may have died before it got the image; one that kills a second worker is to blame itself.
+ATTEMPTS = 2
 
 _REFUSALS = {
     Refusal.UNSUPPORTED: UnsupportedImage,
@@ -52,20 +54,27 @@ class ImagePool:
 
         Raises:
             UnsupportedImage, ImageBroken, ImageTooLarge: it is not accepted.
-            ImagesBusy: no worker was free in time.
+            UploadsBusy: no worker was free in time.
         """
         worker = await self._next_idle()
         try:
-            return await worker.recode(content, max_side)
+            for _ in range(ATTEMPTS):
+                with suppress(_WorkerLost):
+                    return await worker.recode(content, max_side)
         finally:
             self._idle.put_nowait(worker)
+        raise ImageBroken
 
     async def _next_idle(self) -> "_Worker":
         try:
             async with asyncio.timeout(seconds_left(QUEUE_SECONDS)):
                 return await self._idle.get()
         except TimeoutError:
-            raise ImagesBusy from None
+            raise UploadsBusy from None
+
+
+class _WorkerLost(Exception):
+    """The process ended before it answered."""
 
 
 class _Worker:
@@ -84,8 +93,8 @@ class _Worker:
         except TimeoutError:
             raise ImageTooLarge("The image takes too much work") from None
         except (asyncio.IncompleteReadError, ConnectionError):
-            log.warning("an image ended its worker")
-            raise ImageBroken from None
+            log.warning("an image worker died")
+            raise _WorkerLost from None
         finally:
             if not finished:
                 await self.end()

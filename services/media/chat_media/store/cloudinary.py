@@ -5,7 +5,7 @@ were encoded by us), and as `authenticated`, so that no URL works without a sign
 this service, which keeps headers, ranges and access the same for every store.
 
 The SDK is synchronous: its calls run in threads of their own, few enough that a Cloudinary that hangs holds
-nothing but these, and none is waited for longer than `CALL_SECONDS`.
+nothing but these, and none is waited for longer than the account's `seconds`.
 """
 
 import asyncio
@@ -31,7 +31,6 @@ from chat_media.errors import StoreAway
 
 log = get_logger(__name__)
 
-CALL_SECONDS = 8.0
 CONNECT_SECONDS = 2.0
 #: Life of the signed URL by which this service itself downloads.
 URL_SECONDS = 60
@@ -50,6 +49,8 @@ class CloudinaryAccount:
     api_secret: str
     url_prefix: str
     folder: str
+    seconds: float
+    """How long an upload or a removal may take."""
 
     def options(self) -> dict[str, str]:
         """Return what every call of the SDK is told, so that it relies on no global configuration."""
@@ -69,14 +70,13 @@ class CloudinaryStore:
     def __init__(self, account: CloudinaryAccount) -> None:
         self._options = {**account.options(), **_ASSET}
         self._folder = account.folder
+        self._seconds = account.seconds
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="cloudinary")
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
         """Open the connection pool for downloads."""
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=CONNECT_SECONDS, sock_read=CALL_SECONDS - CONNECT_SECONDS
-        )
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=self._seconds)
         self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
 
     async def stop(self) -> None:
@@ -128,9 +128,9 @@ class CloudinaryStore:
             raise StoreAway
 
     async def _call(self, call: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-        bounded = partial(call, **self._options, timeout=Timeout(connect=CONNECT_SECONDS, read=CALL_SECONDS))
+        bounded = partial(call, **self._options, timeout=Timeout(connect=CONNECT_SECONDS, read=self._seconds))
         try:
-            async with asyncio.timeout(CALL_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 return await asyncio.get_running_loop().run_in_executor(self._threads, bounded)
         except (CloudinaryError, TimeoutError) as error:
             log.error("cloudinary failed", error=type(error).__name__)
