@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any, Protocol
 
 from chat_shared.logging import get_logger
 
 log = get_logger(__name__)
+
+CANCEL_AGAIN_SECONDS = 2.0
 
 
 class Component(Protocol):
@@ -48,13 +49,15 @@ class TaskSet:
         await self.cancel()
 
     async def cancel(self) -> None:
-        """Cancel all tasks and wait until they are gone."""
-        tasks = set(self._tasks)
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError, Exception):
-                await task
+        """Cancel all tasks and wait until they are gone.
+
+        A cancellation can get lost on its way: `asyncio.wait_for` before Python 3.12 drops it when what it
+        waits for ends at the same moment. So a task that goes on is cancelled again.
+        """
+        while tasks := {task for task in self._tasks if not task.done()}:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=CANCEL_AGAIN_SECONDS)
 
 
 async def run_forever(step: Callable[[], Awaitable[None]], *, name: str, pause: float) -> None:

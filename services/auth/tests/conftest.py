@@ -7,7 +7,7 @@ import random
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from redis.asyncio import Redis
 if TYPE_CHECKING:
     from chat_local.stack import Stack
 
+RunAuth = Callable[..., AbstractAsyncContextManager["AuthProcess"]]
 StartAuth = Callable[..., Awaitable["AuthProcess"]]
 NewAddress = Callable[[], str]
 
@@ -136,35 +137,46 @@ def auth_settings(stack: "Stack", avatar_media: AvatarMedia) -> dict[str, str]:
     }
 
 
-@pytest_asyncio.fixture(scope="session")
-async def start_auth(
-    auth_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[StartAuth]:
-    """Starts a process of auth with settings of its own; all end with the test run."""
+@pytest.fixture(scope="session")
+def run_auth(auth_settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> RunAuth:
+    """Runs a process of auth with settings of its own while the context lasts."""
     folder = tmp_path_factory.mktemp("auth")
+
+    @asynccontextmanager
+    async def run(**settings: str) -> AsyncIterator[AuthProcess]:
+        port = _free_port()
+        log = folder / f"{port}.log"
+        own = {"CHAT_PORT": str(port), "CHAT_INSTANCE": f"auth-test-{port}"}
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "chat_auth",
+                env={**auth_settings, **own, **settings},
+                stdout=output,
+                stderr=output,
+            )
+        auth = AuthProcess(f"http://127.0.0.1:{port}", log, process)
+
+        async def is_ready() -> bool:
+            return await _is_ready(auth)
+
+        try:
+            await eventually(is_ready, START_SECONDS, f"auth, see {log}")
+            yield auth
+        finally:
+            await auth.stop()
+
+    return run
+
+
+@pytest_asyncio.fixture
+async def start_auth(run_auth: RunAuth) -> AsyncIterator[StartAuth]:
+    """Starts processes of auth that end with the test."""
     async with AsyncExitStack() as running:
 
         async def start(**settings: str) -> AuthProcess:
-            port = _free_port()
-            log = folder / f"{port}.log"
-            own = {"CHAT_PORT": str(port), "CHAT_INSTANCE": f"auth-test-{port}"}
-            with log.open("wb") as output:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "chat_auth",
-                    env={**auth_settings, **own, **settings},
-                    stdout=output,
-                    stderr=output,
-                )
-            auth = AuthProcess(f"http://127.0.0.1:{port}", log, process)
-            running.push_async_callback(auth.stop)
-
-            async def is_ready() -> bool:
-                return await _is_ready(auth)
-
-            await eventually(is_ready, START_SECONDS, f"auth, see {log}")
-            return auth
+            return await running.enter_async_context(run_auth(**settings))
 
         yield start
 
@@ -189,9 +201,10 @@ async def _is_ready(auth: AuthProcess) -> bool:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def auth_processes(start_auth: StartAuth) -> list[AuthProcess]:
+async def auth_processes(run_auth: RunAuth) -> AsyncIterator[list[AuthProcess]]:
     """Two processes of auth over one database."""
-    return list(await asyncio.gather(start_auth(), start_auth()))
+    async with run_auth() as one, run_auth() as other:
+        yield [one, other]
 
 
 @pytest_asyncio.fixture
