@@ -10,10 +10,12 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from chat_local.ports import PortBook
+from chat_local.probes import http_status
 from chat_local.process import ManagedProcess
 from chat_local.programs import traefik
 from chat_local.routing import MAX_JSON_BYTES, STICKY_COOKIE
 from chat_local.services import MODULES
+from chat_local.stack import Stack
 from chat_local.state import StateFolder
 from chat_shared.testing import eventually
 
@@ -189,7 +191,7 @@ async def test_forged_forwarding_headers_are_replaced(front: Front) -> None:
         "X-Forwarded-For": "6.6.6.6",
         "X-Forwarded-Host": "evil.example",
         "X-Real-Ip": "6.6.6.6",
-        "X_Forwarded_For": "6.6.6.6",
+        "X_Service_Token": "6.6.6.6",
         "X-Request-ID": "abc-123",
     }
     async with front.http.get(front.url + "/docs", headers=forged) as response:
@@ -243,3 +245,19 @@ async def test_a_dead_instance_leaves_the_rotation(front: Front) -> None:
 
     await front.upstreams["gateway-ws-2"].stop()
     await eventually(only_the_first_answers, timeout=10)
+
+
+class TestRealServices:
+    """The same door, with the services of the test run behind it."""
+
+    @pytest.mark.parametrize("path", ["/.well-known/jwks.json", "/api/v1/room/public"])
+    async def test_open_to_all(self, stack: Stack, path: str) -> None:
+        assert await http_status(stack.url + path) == 200
+
+    async def test_every_service_has_an_inside(self, stack: Stack) -> None:
+        for service in MODULES:
+            assert await http_status(stack.instances(service)[0].url + "/metrics") == 200
+
+    @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/internal/v1/messages"])
+    async def test_the_inside_stays_inside(self, stack: Stack, path: str) -> None:
+        assert await http_status(stack.url + path) == 404
