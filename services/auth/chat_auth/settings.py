@@ -8,7 +8,6 @@ from chat_shared.rate_limits import RateText
 from chat_shared.settings import ServiceSettings, setting
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-DEFAULT_PORT = 8101
 #: Development has all its users at one address.
 ADDRESS_RATES = {
     "production": {"login": "20/15 minutes", "register": "20/hour"},
@@ -32,6 +31,8 @@ Seconds = Annotated[int, BeforeValidator(_to_seconds)]
 
 class Settings(ServiceSettings):
     """What auth needs to run."""
+
+    usual_port = 8101
 
     service: str = Field("auth", exclude=True)
     master_keys: SecretStr = setting(
@@ -85,7 +86,6 @@ class Settings(ServiceSettings):
 
     @model_validator(mode="after")
     def _fill_in_defaults(self) -> Self:
-        self.port = self.port or DEFAULT_PORT
         rates = ADDRESS_RATES[self.environment]
         self.login_address_rate = self.login_address_rate or rates["login"]
         self.register_address_rate = self.register_address_rate or rates["register"]
