@@ -33,7 +33,7 @@ class Finding:
 
 
 def examine(environ: Mapping[str, str], port: int, state_dir: Path) -> list[Finding]:
-    """Return the findings of all checks; starts and fetches nothing."""
+    """Return the findings of all checks; starts nothing."""
     return [
         _python(),
         _system(),

@@ -34,8 +34,11 @@ def find() -> Program:
     try:
         return from_wheel("MongoDB", _WHEEL, "mongod", "--version", URL_SETTING)
     except ProgramMissing as missing:
-        if "shared libraries" not in str(missing) or not debian.is_available():
+        if "shared libraries" not in str(missing):
             raise
+        if not debian.is_available():
+            mend = f"install libcurl 4 and what it needs, or set {URL_SETTING} to a server of yours"
+            raise ProgramMissing("MongoDB", str(missing), mend) from missing
         return _with_libraries()
 
 
