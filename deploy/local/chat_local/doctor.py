@@ -67,7 +67,7 @@ def _server(
     try:
         program = find()
     except ProgramMissing as missing:
-        return Finding(title, False, str(missing), missing.mend)
+        return Finding(title, False, missing.reason, missing.mend)
     except LocalStackError as error:
         return Finding(title, False, str(error), f"set {setting} to a server of yours")
     if program is not None:

@@ -37,6 +37,7 @@ class ProgramMissing(LocalStackError):
 
     def __init__(self, program: str, reason: str, mend: str) -> None:
         super().__init__(f"{program} is missing: {reason}. To mend it: {mend}")
+        self.reason = reason
         self.mend = mend
 
 

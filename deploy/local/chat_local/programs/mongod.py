@@ -34,11 +34,11 @@ def find() -> Program:
     try:
         return from_wheel("MongoDB", _WHEEL, "mongod", "--version", URL_SETTING)
     except ProgramMissing as missing:
-        if "shared libraries" not in str(missing):
+        if "shared libraries" not in missing.reason:
             raise
         if not debian.is_available():
             mend = f"install libcurl 4 and what it needs, or set {URL_SETTING} to a server of yours"
-            raise ProgramMissing("MongoDB", str(missing), mend) from missing
+            raise ProgramMissing("MongoDB", missing.reason, mend) from missing
         return _with_libraries()
 
 
