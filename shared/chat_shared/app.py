@@ -112,15 +112,20 @@ def _wrap(app: FastAPI) -> None:
 
 
 def _document_problems(app: FastAPI) -> None:
-    """Put the schema that `problem_responses` refers to into the OpenAPI document."""
+    """Put our failures into the OpenAPI document, and take out the framework's, which never happen."""
     generate = app.openapi
 
     def openapi() -> dict[str, object]:
         document = generate()
+        for path in document.get("paths", {}).values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(problem.pop("$defs", {}))
         schemas["Problem"] = problem
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
