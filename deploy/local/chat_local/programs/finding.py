@@ -66,9 +66,7 @@ def version_of(path: Path, argument: str, env: Mapping[str, str] | None = None) 
     output = result.stdout + result.stderr
     found = re.search(r"\d+\.\d+\.\d+", output)
     if result.returncode or not found:
-        raise ProgramMissing(
-            str(path), f"it does not run: {output.strip()[:300]}", "see the program's message"
-        )
+        raise ProgramMissing(str(path), f"it does not run: {output.strip()[:300]}", "see its message")
     return found.group()
 
 
