@@ -8,8 +8,10 @@ from chat_shared.contracts.envelope import Success, problem_responses
 from chat_shared.contracts.internal import SendItem, SendResult
 from chat_shared.errors import ChatError
 from chat_shared.ids import uuid7
+from chat_shared.rate_limits import RateLimiter
 from fastapi import APIRouter, Header, Query, Response
 
+from chat_messaging.domain import REST_SEND
 from chat_messaging.errors import SEND_FAILURES, ConflictingKeys
 from chat_messaging.membership import Member, Memberships
 from chat_messaging.reading import Reader
@@ -28,7 +30,9 @@ IdempotencyKey = Annotated[
 ]
 
 
-def create_router(reader: Reader, sending: Sending, memberships: Memberships) -> APIRouter:
+def create_router(
+    reader: Reader, sending: Sending, memberships: Memberships, limits: RateLimiter
+) -> APIRouter:
     """Return the public routes."""
     router = APIRouter(tags=["messages"])
 
@@ -62,6 +66,7 @@ def create_router(reader: Reader, sending: Sending, memberships: Memberships) ->
         """Send a message; with the same `Idempotency-Key` it is stored once, and a repeat answers 200."""
         if idempotency_key and body.client_message_id not in (None, idempotency_key):
             raise ConflictingKeys
+        await limits.hit(REST_SEND, user.user_id)
         item = SendItem(
             room_id=room_id,
             sender_id=user.user_id,

@@ -15,6 +15,8 @@ from chat_shared.errors import ChatError
 from chat_messaging.errors import Busy, IdempotencyConflict
 
 MESSAGE = "message"
+REST_SEND = "message:rest"
+"""The rate that limits sending over REST; the gateway limits its sockets itself."""
 PENDING = 0
 """Value of `pub` while an entry still has to be published; afterwards the field is gone."""
 FRAME_HEAD = '42["new-message",'

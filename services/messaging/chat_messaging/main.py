@@ -7,6 +7,7 @@ from chat_shared.crypto import MasterKeys
 from chat_shared.http import ServiceClient
 from chat_shared.ids import uuid7
 from chat_shared.mongo import Mongo
+from chat_shared.rate_limits import RateLimiter
 from chat_shared.redis import RedisConnection
 from fastapi import FastAPI
 
@@ -70,6 +71,6 @@ def create_app(settings: Settings) -> FastAPI:
         max_body_size=MAX_BATCH_BYTES,
     )
     app.state.authenticator = create_authenticator(settings, auth_http, redis.client)
-    app.include_router(create_router(reader, sending, memberships))
+    app.include_router(create_router(reader, sending, memberships, RateLimiter(redis.client, settings.rates)))
     app.include_router(create_internal_router(reader, sending))
     return app

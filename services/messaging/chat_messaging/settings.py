@@ -1,8 +1,13 @@
 """The settings of messaging."""
 
 from chat_shared.crypto import MasterKeys
+from chat_shared.rate_limits import RateText
 from chat_shared.settings import ServiceSettings, setting
 from pydantic import Field, SecretStr, field_validator
+
+from chat_messaging.domain import REST_SEND
+
+SEND_RATES = {"production": "200/10 seconds", "development": "10000/10 seconds"}
 
 
 class Settings(ServiceSettings):
@@ -21,6 +26,11 @@ class Settings(ServiceSettings):
         2_000, "CHAT_MAX_WAITING_PER_ROOM", "Messages of one room that may wait for their insert", ge=1
     )
     max_waiting: int = setting(20_000, "CHAT_MAX_WAITING", "Messages that may wait in all", ge=1)
+    rest_send_rate: RateText | None = setting(
+        None,
+        "CHAT_REST_SEND_RATE",
+        "Messages of one user over REST; default `200/10 seconds`, in development `10000/10 seconds`",
+    )
     sweep_after_seconds: float = setting(
         5, "CHAT_SWEEP_AFTER_SECONDS", "Age at which an unpublished message is taken over", ge=1, le=300
     )
@@ -31,6 +41,11 @@ class Settings(ServiceSettings):
     def _well_formed(cls, value: SecretStr) -> SecretStr:
         MasterKeys.parse(value.get_secret_value())
         return value
+
+    @property
+    def rates(self) -> dict[str, str]:
+        """How often one user may do what."""
+        return {REST_SEND: self.rest_send_rate or SEND_RATES[self.environment]}
 
     def secret_values(self) -> dict[str, str]:
         """Return the plain shared secrets by variable name."""
