@@ -83,7 +83,8 @@ class TestJoinRoom:
         assert (history.room_id, history.head) == (sixty, 60)
         assert [message.seq for message in history.messages] == list(range(11, 61))
         assert history.messages[-1].content == "60"
-        assert await other.wait_for("user-joined") == {"userId": alice.id, "roomId": sixty}
+        joined = {"userId": alice.id, "roomId": sixty}
+        await other.wait_for("user-joined", lambda event: bool(event == joined))
         assert socket.events("user-joined") == []
 
     @pytest.mark.parametrize("event", ["join_room", "join-room"])

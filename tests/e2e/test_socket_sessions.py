@@ -1,8 +1,11 @@
 """Who may open a socket, and how it ends with its session."""
 
+import asyncio
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import jwt
 import pytest
 from chat_auth.store import SigningKeyStore
@@ -97,14 +100,31 @@ class TestConnect:
             assert (await refusal(url, {"token": user.access_token})).code == "unauthenticated"
 
     async def test_too_many_sockets_of_one_user(
-        self, connect: Connect, chat_url: str, new_user: NewUser
+        self, own_stack: "Stack", connect: Connect, new_user: NewUser
     ) -> None:
+        """Per gateway, so this needs to know which one it meets."""
         user = await new_user()
         sockets = [await connect(user, gateway=0) for _ in range(20)]
         with pytest.raises(ConnectRefused) as refused:
             await connect(user, gateway=0)
         assert (refused.value.code, refused.value.details["data"]["retryable"]) == ("too_many_sockets", True)
         assert all(socket.connected for socket in sockets)
+
+
+class TestGoodbye:
+    async def test_polling_client_is_not_kept_waiting(self, chat_url: str, alice: User) -> None:
+        """Its last poll is answered when it says goodbye, so that a stock client ends at once."""
+        url = f"{chat_url}/socket.io/?EIO=4&transport=polling"
+        async with aiohttp.ClientSession() as http:
+            async with http.get(url) as opened:
+                url += "&sid=" + json.loads((await opened.text())[1:])["sid"]
+            await (await http.post(url, data="40" + json.dumps({"token": alice.access_token}))).read()
+            await (await http.get(url)).read()
+            waiting = asyncio.create_task(http.get(url))
+            await asyncio.sleep(0)
+            await (await http.post(url, data="41\x1e1")).read()
+            async with asyncio.timeout(3):
+                await (await waiting).read()
 
 
 class TestSessionEnd:
