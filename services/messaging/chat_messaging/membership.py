@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from chat_shared.contracts.internal import MembershipCheck, MembershipFact, MembershipFacts, MembershipKey
-from chat_shared.errors import ChatError
+from chat_shared.errors import ChatError, Unavailable
 from chat_shared.http import ServiceClient
+from chat_shared.logging import get_logger
 
 from chat_messaging.errors import NotAMember, RoomNotFound
+
+log = get_logger(__name__)
 
 FRESH_SECONDS = 30.0
 TOMBSTONE_SECONDS = 60.0
@@ -44,26 +47,37 @@ class Memberships:
     async def refusals(self, members: Iterable[Member], *, fresh: bool = False) -> dict[Member, ChatError]:
         """Return why some of these may not write or read; all others may. One question to rooms at most.
 
+        While rooms is away nobody can join or leave, so who was a member still is one; the rest is refused
+        retryably.
+
         Args:
             fresh: ask rooms about everybody, whatever is remembered.
-
-        Raises:
-            ChatError: rooms is away (retryable).
         """
         now = time.monotonic()
         asked = {member for member in members if fresh or not self._is_fresh_member(member, now)}
         if not asked:
             return {}
-        question = MembershipCheck(
-            memberships=[MembershipKey(room_id=member.room_id, user_id=member.user_id) for member in asked]
-        )
-        answer = await self._rooms.post("/internal/v1/memberships/check", question, MembershipFacts)
+        try:
+            facts = await self._ask_rooms(asked)
+        except ChatError as error:
+            log.warning("memberships unknown", asked=len(asked), error=error.code)
+            return {member: Unavailable() for member in asked if fresh or not self._was_member(member)}
         refusals: dict[Member, ChatError] = {}
-        for fact in answer.memberships:
+        for fact in facts:
             member = Member(fact.room_id, fact.user_id)
             if not self._learn(member, fact):
                 refusals[member] = NotAMember() if fact.room_type == "public" else RoomNotFound()
         return refusals
+
+    async def _ask_rooms(self, members: Iterable[Member]) -> list[MembershipFact]:
+        keys = [MembershipKey(room_id=member.room_id, user_id=member.user_id) for member in members]
+        question = MembershipCheck(memberships=keys)
+        answer = await self._rooms.post("/internal/v1/memberships/check", question, MembershipFacts)
+        return answer.memberships
+
+    def _was_member(self, member: Member) -> bool:
+        known = self._known.get(member)
+        return known is not None and known.is_member
 
     def _is_fresh_member(self, member: Member, now: float) -> bool:
         known = self._known.get(member)
@@ -83,7 +97,7 @@ class Memberships:
         Raises:
             NotAMember: a public room that the user has not joined.
             RoomNotFound: no such room, or a private one of others.
-            ChatError: rooms is away (retryable).
+            Unavailable: rooms is away.
         """
         refusals = await self.refusals([member], fresh=True)
         if member in refusals:

@@ -20,9 +20,12 @@ class Rooms:
         self.rev = 5
         self.room_type: str | None = "private"
         self.questions = 0
+        self.away = False
 
     async def answer(self, request: web.Request) -> web.Response:
         self.questions += 1
+        if self.away:
+            return web.json_response({}, status=503)
         asked = (await request.json())["memberships"]
         facts = [
             {**key, "role": self.role, "rev": self.rev if self.role else 0, "roomType": self.room_type}
@@ -106,9 +109,18 @@ async def test_after_a_break_of_the_bus_everybody_is_asked_about_again(
     assert rooms.questions == 2
 
 
-async def test_rooms_away_is_retryable() -> None:
-    client = ServiceClient("rooms", ["http://127.0.0.1:9"], "t")
-    await client.start()
+async def test_while_rooms_is_away_members_stay_members(
+    memberships: Memberships, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = Member(MEMBER.room_id, "c" * 24)
+    await memberships.refusals([MEMBER])
+    monkeypatch.setattr("chat_messaging.membership.FRESH_SECONDS", -1)
+    memberships.joined(MEMBER, 9)  # not fresh any more from now on
+    rooms.away = True
+    refusals = await memberships.refusals([MEMBER, stranger])
+    assert list(refusals) == [stranger]
+    assert isinstance(refusals[stranger], Unavailable)
     with pytest.raises(Unavailable):
-        await Memberships(client).refusals([MEMBER])
-    await client.stop()
+        await memberships.require_reader(MEMBER)
+    memberships.left(MEMBER, 10)
+    assert set(await memberships.refusals([MEMBER])) == {MEMBER}
