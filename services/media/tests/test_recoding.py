@@ -118,6 +118,19 @@ class TestAnimation:
         assert image.info["loop"] == 3
 
     @pytest.mark.parametrize("kind", ["GIF", "WEBP"])
+    def test_a_transparent_frame_does_not_show_the_one_before(self, kind: str) -> None:
+        frames = [Image.new("RGBA", (20, 20), (0, 0, 0, 0)) for _ in range(4)]
+        for index, frame in enumerate(frames):
+            frame.paste((255, 0, 0, 255), (index * 5, 5, index * 5 + 5, 10))
+        buffer = BytesIO()
+        disposal = {"disposal": 2} if kind == "GIF" else {}
+        frames[0].save(buffer, kind, save_all=True, append_images=frames[1:], duration=100, **disposal)
+        image: Any = opened(recode(buffer.getvalue()).content)
+        for index in range(4):
+            image.seek(index)
+            assert image.convert("RGBA").getbbox() == (index * 5, 5, index * 5 + 5, 10)
+
+    @pytest.mark.parametrize("kind", ["GIF", "WEBP"])
     def test_most_frames(self, kind: str) -> None:
         image: Any = opened(recode(animation(kind, (4, 4), MAX_FRAMES)).content)
         assert image.n_frames == MAX_FRAMES

@@ -33,6 +33,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "GIF": {},
     "WEBP": {"quality": 85, "method": 2},
 }
+GIF_CLEAR_BEFORE_NEXT = 2
 #: What belongs to the picture itself.
 _KEPT_INFO = ("transparency", "duration")
 
@@ -131,6 +132,9 @@ def _encode_animation(image: Image.Image, kind: str) -> Picture:
     frames = [_clean(frame, kind) for frame in _bounded_frames(image)]
     durations = [frame.info.get("duration", 0) for frame in frames]
     options: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "duration": durations}
+    if kind == "GIF" and any(frame.has_transparency_data for frame in frames):
+        # Each frame is a whole picture now; where it is transparent the one before must not shine through.
+        options["disposal"] = GIF_CLEAR_BEFORE_NEXT
     return _encode(frames, kind, **options, **({} if loop is None else {"loop": loop}))
 
 
