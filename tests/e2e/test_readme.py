@@ -46,15 +46,14 @@ async def run_shell(script: str, **variables: str) -> str:
     return output.decode()
 
 
-async def read_until(stream: asyncio.StreamReader, text: str) -> str:
-    """Return what a program prints up to the line that has `text`."""
+async def read_until(stream: asyncio.StreamReader, *texts: str) -> None:
+    """Read what a program prints until all of `texts` have appeared, in whatever order."""
     seen = ""
     async with asyncio.timeout(20):
-        while text not in seen:
+        while not all(text in seen for text in texts):
             line = await stream.readline()
             assert line, f"it ended after: {seen}"
             seen += line.decode()
-    return seen
 
 
 async def test_the_first_chat(chat_url: str, names: dict[str, str]) -> None:
@@ -75,9 +74,7 @@ async def test_the_first_chat(chat_url: str, names: dict[str, str]) -> None:
     )
     assert process.stdout is not None
     try:
-        seen = await read_until(process.stdout, "sent {")
-        seen += await read_until(process.stdout, "seq: 1")
-        assert "1 hello from Bob" in seen
+        await read_until(process.stdout, "sent {", "seq: 1,", "1 hello from Bob")
         variables = {
             "URL": f"{chat_url}/api/v1",
             "json": "content-type: application/json",
@@ -85,7 +82,7 @@ async def test_the_first_chat(chat_url: str, names: dict[str, str]) -> None:
             "ROOM": room,
         }
         await run_shell(block("answer"), **variables)
-        assert "2 hello from Alice" in await read_until(process.stdout, "hello from Alice")
+        await read_until(process.stdout, "2 hello from Alice")
     finally:
         process.kill()
         await process.wait()
