@@ -65,7 +65,7 @@ class Settings(ServiceSettings):
         pattern=r"^https?://",
     )
     cloudinary_seconds: float = setting(
-        8.0, "CHAT_CLOUDINARY_SECONDS", "How long a call to Cloudinary may take", ge=0.5, le=30
+        7.0, "CHAT_CLOUDINARY_SECONDS", "How long a call to Cloudinary may take", ge=0.5, le=30
     )
 
     @model_validator(mode="after")

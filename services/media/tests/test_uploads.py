@@ -1,6 +1,9 @@
 """What is accepted as an upload, and what the attacks on it come to."""
 
 import asyncio
+import os
+import resource
+import signal
 import struct
 import time
 import zlib
@@ -150,11 +153,36 @@ def _dot() -> bytes:
     return buffer.getvalue()
 
 
+def _children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
 def _memory_of(pid: int) -> int:
     """Return the bytes that a process and its children hold in memory."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    pages = sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in [str(pid), *children])
-    return pages * 4096
+    pages = sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in [pid, *_children_of(pid)])
+    return pages * resource.getpagesize()
+
+
+class TestImageWorkers:
+    async def test_end_with_a_killed_service(self, start_media: StartMedia, alice: User) -> None:
+        async with start_media("media-99") as media:
+            media.process.auto_restart = False
+            await media.image(alice, _dot())
+            workers = _children_of(media.process.pid)
+            assert workers
+            os.kill(media.process.pid, signal.SIGKILL)
+            await eventually(
+                lambda: not any(_is_alive(worker) for worker in workers), what="the workers are gone"
+            )
+
+
+def _is_alive(pid: int) -> bool:
+    """Tell whether a process runs; one that ended and was not waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 class TestUploadFile:
