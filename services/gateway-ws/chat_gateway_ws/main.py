@@ -1,5 +1,7 @@
 """The only place that wires the gateway together."""
 
+from socket import socket
+
 import socketio
 import uvicorn
 from chat_shared.app import create_service_app
@@ -91,8 +93,22 @@ def create_app(settings: Settings) -> FastAPI:
         checks={"redis": redis.check, "subscription": feeds.subscriber.check},
     )
     app.include_router(api.router)
+    app.state.chat_server = server
     app.state.socketio = socketio.ASGIApp(server, other_asgi_app=app, socketio_path="socket.io")
     return app
+
+
+class GatewayServer(uvicorn.Server):
+    """Lets go of waiting polls first when it stops; WebSockets are closed by uvicorn itself."""
+
+    def __init__(self, config: uvicorn.Config, chat_server: ChatServer) -> None:
+        super().__init__(config)
+        self._chat_server = chat_server
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Stop serving."""
+        self._chat_server.release_polls()
+        await super().shutdown(sockets)
 
 
 async def serve(app: FastAPI, settings: Settings) -> None:
@@ -115,4 +131,4 @@ async def serve(app: FastAPI, settings: Settings) -> None:
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    await uvicorn.Server(config).serve()
+    await GatewayServer(config, app.state.chat_server).serve()

@@ -16,7 +16,7 @@ from chat_shared.logging import get_logger
 from socketio import packet as socketio_packet
 from socketio.exceptions import ConnectionRefusedError as ConnectRefused
 
-from chat_gateway_ws.close_reasons import CONNECT_TIMEOUT, PROTOCOL_ERROR, SLOW, CloseReason
+from chat_gateway_ws.close_reasons import CONNECT_TIMEOUT, PROTOCOL_ERROR, SHUTDOWN, SLOW, CloseReason
 from chat_gateway_ws.connections import SendQueue
 from chat_gateway_ws.guarded_socket import GuardedSocket
 from chat_gateway_ws.metrics import CLOSED
@@ -84,6 +84,12 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
         """Close a socket soon; what was queued before is sent first, unless the client does not read."""
         CLOSED.labels(reason.code).inc()
         self._tasks.spawn(self._close(eio_sid, reason), name="socket-close")
+
+    def release_polls(self) -> None:
+        """End the polling sessions: a poll that waits would hold up the end of the process."""
+        for eio_sid, socket in list(self.eio.sockets.items()):
+            if not socket.upgraded:
+                self.close(eio_sid, SHUTDOWN)
 
     async def _close(self, eio_sid: str, reason: CloseReason) -> None:
         socket = self.socket(eio_sid)
