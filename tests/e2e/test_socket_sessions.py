@@ -111,20 +111,50 @@ class TestConnect:
         assert all(socket.connected for socket in sockets)
 
 
-class TestGoodbye:
-    async def test_polling_client_is_not_kept_waiting(self, chat_url: str, alice: User) -> None:
-        """Its last poll is answered when it says goodbye, so that a stock client ends at once."""
-        url = f"{chat_url}/socket.io/?EIO=4&transport=polling"
+class WaitingPoll:
+    """A polling session whose poll waits for the server to have something to say."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
+        self._http = http
+        self._url = f"{url}/socket.io/?EIO=4&transport=polling"
+
+    async def open(self, token: str) -> asyncio.Task[str]:
+        """Log in and return the answer to come."""
+        self._url += "&sid=" + json.loads((await self._get())[1:])["sid"]
+        await self.post("40" + json.dumps({"token": token}))
+        assert (await self._get()).startswith("40")
+        waiting = asyncio.create_task(self._get())
+        await asyncio.sleep(0)  # the request goes out
+        return waiting
+
+    async def post(self, payload: str) -> None:
+        """Send packets."""
+        async with self._http.post(self._url, data=payload) as answer:
+            assert answer.status == 200
+
+    async def _get(self) -> str:
+        async with self._http.get(self._url) as answer:
+            return await answer.text()
+
+
+class TestPollingEnds:
+    """A poll that waits is answered when its session ends, not after the heartbeat's 35 seconds."""
+
+    async def test_when_the_client_says_goodbye(self, chat_url: str, alice: User) -> None:
         async with aiohttp.ClientSession() as http:
-            async with http.get(url) as opened:
-                url += "&sid=" + json.loads((await opened.text())[1:])["sid"]
-            await (await http.post(url, data="40" + json.dumps({"token": alice.access_token}))).read()
-            await (await http.get(url)).read()
-            waiting = asyncio.create_task(http.get(url))
-            await asyncio.sleep(0)
-            await (await http.post(url, data="41\x1e1")).read()
-            async with asyncio.timeout(3):
-                await (await waiting).read()
+            session = WaitingPoll(http, chat_url)
+            waiting = await session.open(alice.access_token)
+            await session.post("41\x1e1")
+            await asyncio.wait_for(waiting, 3)
+
+    async def test_when_the_gateway_stops(self, own_stack: "Stack", alice: User) -> None:
+        gateway = own_stack.instances("gateway-ws")[1]
+        async with aiohttp.ClientSession() as http:
+            waiting = await WaitingPoll(http, gateway.url).open(alice.access_token)
+            restart = asyncio.create_task(gateway.restart())
+            await asyncio.wait_for(waiting, 3)
+            await restart
+        await gateway.wait_ready()
 
 
 class TestSessionEnd:

@@ -15,7 +15,7 @@ DRIVER = Path(__file__).parent / "js" / "client.mjs"
 WAIT_SECONDS = 10.0
 
 #: What applications pass to `io()`; polling meets one gateway because the client sends Traefik's cookie.
-CLIENT_OPTIONS = {
+CLIENT_OPTIONS: dict[str, dict[str, Any]] = {
     "default transports": {"withCredentials": True},
     "polling only": {"withCredentials": True, "transports": ["polling"]},
     "websocket only": {"transports": ["websocket"]},
