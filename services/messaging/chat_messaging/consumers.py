@@ -33,6 +33,7 @@ class CacheUpdates:
     async def resync(self) -> None:
         """Events may have been missed: believe nothing that is remembered."""
         self._memberships.forget_members()
+        self._keys.forget_all()
 
 
 class RoomCleanup:

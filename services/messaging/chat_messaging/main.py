@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     log_store = RoomLogStore(mongo)
     keys = RoomKeys(RoomKeyStore(mongo), MasterKeys.parse(settings.master_keys.get_secret_value()))
-    memberships = Memberships(rooms_http)
+    memberships = Memberships(rooms_http, lambda: bus.is_connected)
     relay = Relay(log_store, bus, crash_points)
     fanout = Fanout(redis.client, crash_points, relay.enqueue)
 

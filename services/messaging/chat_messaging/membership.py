@@ -5,7 +5,7 @@ membership is kept as a tombstone so that an older answer cannot bring it back.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,8 @@ from chat_messaging.errors import NotAMember, RoomNotFound
 log = get_logger(__name__)
 
 FRESH_SECONDS = 30.0
+UNINFORMED_SECONDS = 1.0
+"""How long an answer of rooms counts while no event could correct it."""
 TOMBSTONE_SECONDS = 60.0
 MAX_CACHED = 200_000
 
@@ -40,15 +42,17 @@ class _Known:
 class Memberships:
     """The membership facts that this process goes by."""
 
-    def __init__(self, rooms: ServiceClient) -> None:
+    def __init__(self, rooms: ServiceClient, hears_events: Callable[[], bool]) -> None:
+        """`hears_events`: whether events arrive at this moment; without them nothing is trusted for long."""
         self._rooms = rooms
+        self._hears_events = hears_events
         self._known: dict[Member, _Known] = {}
 
     async def refusals(self, members: Iterable[Member], *, fresh: bool = False) -> dict[Member, ChatError]:
         """Return why some of these may not write or read; all others may. One question to rooms at most.
 
-        While rooms is away nobody can join or leave, so who was a member still is one; the rest is refused
-        retryably.
+        While rooms cannot be reached, who was a member still is one, as long as events would tell otherwise;
+        the rest is refused retryably.
 
         Args:
             fresh: ask rooms about everybody, whatever is remembered.
@@ -81,7 +85,8 @@ class Memberships:
 
     def _is_fresh_member(self, member: Member, now: float) -> bool:
         known = self._known.get(member)
-        return known is not None and known.is_member and known.until > now
+        trusted_until = now if self._hears_events() else now + FRESH_SECONDS - UNINFORMED_SECONDS
+        return known is not None and known.is_member and known.until > trusted_until
 
     def _learn(self, member: Member, fact: MembershipFact) -> bool:
         """Take an answer of rooms; tell whether the user is a member as far as we know now."""

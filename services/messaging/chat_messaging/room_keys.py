@@ -57,6 +57,10 @@ class RoomKeys:
         """Drop a key from memory: its room is gone."""
         self._cache.pop(room_id, None)
 
+    def forget_all(self) -> None:
+        """Drop all keys from memory: some of their rooms may be gone."""
+        self._cache.clear()
+
     async def destroy(self, room_id: str) -> None:
         """Destroy a room's key: all its messages become unreadable, in every copy and backup."""
         await self._store.destroy(room_id)

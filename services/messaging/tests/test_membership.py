@@ -21,6 +21,7 @@ class Rooms:
         self.room_type: str | None = "private"
         self.questions = 0
         self.away = False
+        self.events_arrive = True
 
     async def answer(self, request: web.Request) -> web.Response:
         self.questions += 1
@@ -48,7 +49,7 @@ async def memberships(rooms: Rooms) -> AsyncIterator[Memberships]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     client = ServiceClient("rooms", [f"http://127.0.0.1:{runner.addresses[0][1]}"], "t")
     await client.start()
-    yield Memberships(client)
+    yield Memberships(client, lambda: rooms.events_arrive)
     await client.stop()
     await runner.cleanup()
 
@@ -114,13 +115,29 @@ async def test_while_rooms_is_away_members_stay_members(
 ) -> None:
     stranger = Member(MEMBER.room_id, "c" * 24)
     await memberships.refusals([MEMBER])
-    monkeypatch.setattr("chat_messaging.membership.FRESH_SECONDS", -1)
-    memberships.joined(MEMBER, 9)  # not fresh any more from now on
+    for constant in ("FRESH_SECONDS", "UNINFORMED_SECONDS"):
+        monkeypatch.setattr(f"chat_messaging.membership.{constant}", 0)
+    memberships.joined(MEMBER, 9)  # what is known of it is out of date at once
     rooms.away = True
     refusals = await memberships.refusals([MEMBER, stranger])
     assert list(refusals) == [stranger]
     assert isinstance(refusals[stranger], Unavailable)
     with pytest.raises(Unavailable):
         await memberships.require_reader(MEMBER)
+    rooms.events_arrive = False
+    assert set(await memberships.refusals([MEMBER])) == {MEMBER}
+    rooms.events_arrive = True
     memberships.left(MEMBER, 10)
     assert set(await memberships.refusals([MEMBER])) == {MEMBER}
+
+
+async def test_without_events_an_answer_counts_for_a_moment_only(
+    memberships: Memberships, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms.events_arrive = False
+    for _ in range(3):
+        await memberships.refusals([MEMBER])
+    assert rooms.questions == 1
+    monkeypatch.setattr("chat_messaging.membership.UNINFORMED_SECONDS", 0)
+    await memberships.refusals([MEMBER])
+    assert rooms.questions == 2
