@@ -1,7 +1,7 @@
 """Uploads: what is accepted, what comes back, and who may see it."""
 
 from io import BytesIO
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from chat_shared.testing import ApiClient, NewRoom, User, problem_body, success_body
@@ -121,6 +121,35 @@ class TestSeeing:
     async def test_unknown(self, api: ApiClient, alice: User) -> None:
         response = await api.http.get(f"/media/{UNKNOWN}", headers=alice.headers)
         assert problem_body(response).status == 404
+
+
+class TestLink:
+    """GET /media/{id}/link"""
+
+    async def test_opens_without_a_token(self, api: ApiClient, alice: User) -> None:
+        image = await api.data("POST", "/upload/image", alice, status=201, files=form(picture()))
+        link = (await api.data("GET", f"/media/{image['mediaId']}/link", alice))["url"]
+        assert (await api.http.get(link)).status_code == 200
+
+    async def test_opens_one_file_until_it_expires(self, api: ApiClient, alice: User) -> None:
+        first, second = [
+            await api.data("POST", "/upload/image", alice, status=201, files=form(picture()))
+            for _ in range(2)
+        ]
+        link = (await api.data("GET", f"/media/{first['mediaId']}/link", alice))["url"]
+        expires = parse_qs(urlsplit(link).query)["expires"][0]
+        for altered in (
+            link.replace(first["mediaId"], second["mediaId"]),
+            link.replace(expires, str(int(expires) + 1)),
+            link[:-4] + "AAAA",
+        ):
+            assert problem_body(await api.http.get(altered)).status in (401, 403, 404)
+
+    async def test_for_those_who_may_see_it(self, api: ApiClient, alice: User, bob: User) -> None:
+        image = await api.data("POST", "/upload/image", alice, status=201, files=form(picture()))
+        path = f"/media/{image['mediaId']}/link"
+        await api.refused("GET", path, bob, status=404, code="media_not_found")
+        await api.refused("GET", f"/media/{UNKNOWN}/link", bob, status=404, code="media_not_found")
 
 
 class TestDelete:

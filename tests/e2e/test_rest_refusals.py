@@ -42,6 +42,7 @@ ROUTES: list[tuple[str, str, dict[str, Any] | None]] = [
     ("POST", "/room/{id}/messages", JSON),
     ("POST", "/upload/image", None),
     ("POST", "/upload/file", None),
+    ("GET", "/media/{id}/link", None),
     ("DELETE", "/media/{id}", None),
 ]
 WITH_ID = [(method, path) for method, path, _ in ROUTES if "{id}" in path]
