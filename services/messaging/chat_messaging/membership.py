@@ -80,8 +80,9 @@ class Memberships:
         return answer.memberships
 
     def _was_member(self, member: Member) -> bool:
+        """Tell whether a user was a member when we last knew, and would have been reported if that ended."""
         known = self._known.get(member)
-        return known is not None and known.is_member
+        return known is not None and known.is_member and self._hears_events()
 
     def _is_fresh_member(self, member: Member, now: float) -> bool:
         known = self._known.get(member)
