@@ -150,7 +150,8 @@ class RoomAppender:
         ]
         documents = [draft.document(place.seq, now) for draft, place in zip(drafts, places, strict=True)]
         try:
-            await self._insert(documents, min(draft.deadline for draft in drafts))
+            # The last one's time: who gave up before that asks again, and must not cost the others theirs.
+            await self._insert(documents, max(draft.deadline for draft in drafts))
         except BulkWriteError as error:
             return await self._after_failure(drafts, places, error)
         except PyMongoError as error:
@@ -186,8 +187,24 @@ class RoomAppender:
             self._head = None
             return drafts[index:]
         # A duplicate key alone does not prove that a majority has the first one: read it back at majority.
+        # Where one was sent again others were too (a client's whole outbox), so ask for all that is left.
+        rest = await self._answer_stored(drafts[index + 1 :])
         await self._resolve(drafts[index : index + 1], keep_head=True)
-        return drafts[index + 1 :]
+        return rest
+
+    async def _answer_stored(self, drafts: list[Draft]) -> list[Draft]:
+        """Answer what a majority has already and return the rest; while nobody can tell, all of it."""
+        if not drafts:
+            return []
+        try:
+            found = await self._parts.store.find_by_keys(self._room_id, [draft.key for draft in drafts])
+        except PyMongoError as error:
+            log.warning("repeats not looked up", room_id=self._room_id, error=repr(error)[:200])
+            return drafts
+        for draft in drafts:
+            if draft.key in found:
+                self._found(draft, found[draft.key])
+        return [draft for draft in drafts if draft.key not in found]
 
     def _committed(self, drafts: Sequence[Draft], places: Sequence[Placed]) -> None:
         if not drafts:
@@ -217,7 +234,7 @@ class RoomAppender:
             except PyMongoError as error:
                 log.warning("outcome still unknown", room_id=self._room_id, error=repr(error)[:200])
                 found = {}
-            for key, entry in found.items():
+            for key, entry in sorted(found.items(), key=lambda item: item[1]["seq"]):
                 self._found(unresolved.pop(key), entry)
             if not unresolved or time.monotonic() + LOOKUP_PAUSE_SECONDS > deadline:
                 break

@@ -169,6 +169,44 @@ async def test_nobody_waits_for_what_came_too_late(process: Process, room_id: st
     assert await stored(process, room_id) == []
 
 
+async def test_a_whole_outbox_that_is_sent_again(process: Process, other: Process, room_id: str) -> None:
+    keys = [f"outbox-{number}" for number in range(40)]
+    first = await asyncio.gather(*(process.send(room_id, key) for key in keys))
+    again = await asyncio.gather(*(other.send(room_id, key) for key in [*keys, "new"]))
+    assert [result.error for result in again if result.error] == []
+    assert [result.message_id for result in again[:-1]] == [result.message_id for result in first]
+    require_dense(await stored(process, room_id), 41)
+
+
+async def test_one_who_gives_up_early_costs_the_others_nothing(process: Process, room_id: str) -> None:
+    await process.send(room_id)
+    admin = process.mongo.database.client.admin
+    await admin.command("fsync", lock=True)  # every write waits, as on a disk that hangs
+    try:
+        answers = [process.send(room_id, seconds=0.3), process.send(room_id, seconds=5.0)]
+        await asyncio.sleep(0.8)
+    finally:
+        await admin.command("fsyncUnlock")
+    patient = await answers[1]
+    assert patient.error is None
+    require_dense(await stored(process, room_id), 3)
+
+
+async def test_the_head_is_read_only_when_no_failover_can_take_it_back(
+    process: Process, room_id: str
+) -> None:
+    await process.send(room_id)
+    admin = process.mongo.database.client.admin
+    await admin.command("fsync", lock=True)  # nothing new gets to a majority
+    try:
+        head = asyncio.create_task(process.store.latest_seq(room_id))
+        done, _ = await asyncio.wait([head], timeout=0.5)
+        assert not done
+    finally:
+        await admin.command("fsyncUnlock")
+    assert await head == 1
+
+
 class ReplyEater:
     """A TCP proxy that can swallow what the server answers, as a cut connection does."""
 
