@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from chat_shared.contracts.internal import MediaAttach, MediaAttached, MediaAttachment
 from chat_shared.http import ServiceClient
 
+ATTACH_SECONDS = 2.0
+"""The messages behind an image wait for the answer of media, so they do not wait long."""
 MEDIA_PATH = "/media/"
 ID_LENGTH = 24
 
@@ -35,5 +37,7 @@ class MediaClient:
     async def attach(self, attachments: Sequence[MediaAttachment]) -> list[bool]:
         """Note that images are shown in rooms; tell for each whether its sender may do that."""
         question = MediaAttach(attachments=list(attachments))
-        answer = await self._http.post("/internal/v1/media/attach", question, MediaAttached)
+        answer = await self._http.post(
+            "/internal/v1/media/attach", question, MediaAttached, timeout=ATTACH_SECONDS
+        )
         return answer.accepted

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from bson import ObjectId
 from chat_shared.contracts.internal import MediaAttachment, SendItem, SendResult
-from chat_shared.errors import ChatError, OutcomeUnknown
+from chat_shared.errors import ChatError, OutcomeUnknown, Unavailable
+from chat_shared.logging import get_logger
 from chat_shared.request_context import seconds_left
+from pymongo.errors import PyMongoError
 
 from chat_messaging.appenders import Appenders
 from chat_messaging.clients import MediaClient
@@ -15,6 +17,8 @@ from chat_messaging.domain import Body, Draft, MessageKey, failed
 from chat_messaging.errors import ImageNotFound
 from chat_messaging.membership import Member, Memberships
 from chat_messaging.room_keys import RoomKeys
+
+log = get_logger(__name__)
 
 MAX_SECONDS = 8.0
 ANSWER_MARGIN_SECONDS = 0.25
@@ -38,7 +42,7 @@ class Sending:
         A caller that goes away does not stop an append: the appender owns it.
 
         Raises:
-            ChatError: a service that has to be asked first is away; nothing was stored.
+            Unavailable: the caller's deadline has passed; nothing was stored.
         """
         deadline = time.monotonic() + seconds_left(MAX_SECONDS) - ANSWER_MARGIN_SECONDS
         refusals = await self._memberships.refusals({Member(item.room_id, item.sender_id) for item in items})
@@ -60,8 +64,11 @@ class Sending:
         answer.set_result(failed(error))
         return answer
 
-    async def _attach_images(self, items: Sequence[SendItem]) -> dict[int, str]:
-        """Return the stored address of each accepted image by the identity of its item; one call at most."""
+    async def _attach_images(self, items: Sequence[SendItem]) -> dict[int, str | ChatError]:
+        """Return the stored address or the refusal of each image, by the identity of its item; one call.
+
+        While media is away only the images wait: the texts of the batch have nothing to do with it.
+        """
         asked = [
             (item, media_id)
             for item in items
@@ -69,12 +76,16 @@ class Sending:
         ]
         if not asked:
             return {}
-        accepted = await self._media.attach(
-            [
-                MediaAttachment(media_id=media_id, room_id=item.room_id, user_id=item.sender_id)
-                for item, media_id in asked
-            ]
-        )
+        try:
+            accepted = await self._media.attach(
+                [
+                    MediaAttachment(media_id=media_id, room_id=item.room_id, user_id=item.sender_id)
+                    for item, media_id in asked
+                ]
+            )
+        except ChatError as error:
+            log.warning("images not attached", images=len(asked), error=error.code)
+            return {id(item): Unavailable() for item, _ in asked}
         return {
             id(item): self._media.url(media_id)
             for (item, media_id), is_accepted in zip(asked, accepted, strict=True)
@@ -82,15 +93,23 @@ class Sending:
         }
 
     async def _append(
-        self, item: SendItem, images: dict[int, str], deadline: float
+        self, item: SendItem, images: dict[int, str | ChatError], deadline: float
     ) -> asyncio.Future[SendResult]:
-        if item.image_url is not None and id(item) not in images:
-            return self._refused(ImageNotFound())
+        image = images.get(id(item), ImageNotFound()) if item.image_url is not None else None
+        if isinstance(image, ChatError):
+            return self._refused(image)
         try:
-            draft = await self._seal(item, images.get(id(item)), deadline)
+            draft = await self._seal(item, image, deadline)
             self._appenders.submit(draft)
         except ChatError as error:
             return self._refused(error)
+        except PyMongoError as error:
+            log.warning("room key not read", room_id=item.room_id, error=repr(error)[:200])
+            return self._refused(Unavailable())
+        except Exception as error:
+            # What is wrong with one room must not refuse the others, some of which are stored by now.
+            log.error("message not sealed", room_id=item.room_id, exc_info=error)
+            return self._refused(ChatError())
         return draft.answer
 
     async def _seal(self, item: SendItem, image_url: str | None, deadline: float) -> Draft:
