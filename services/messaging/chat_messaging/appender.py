@@ -156,8 +156,7 @@ class RoomAppender:
             return await self._after_failure(drafts, places, error)
         except PyMongoError as error:
             log.warning("insert without an answer", room_id=self._room_id, error=repr(error)[:200])
-            await self._resolve(drafts)
-            return []
+            return await self._resolve(drafts)
         self._committed(drafts, places)
         return []
 
@@ -179,8 +178,7 @@ class RoomAppender:
         failure = interpret(error.details)
         APPEND_RETRIES.labels(failure.cause.name.lower()).inc()
         if failure.cause is Cause.UNKNOWN:
-            await self._resolve(drafts)
-            return []
+            return await self._resolve(drafts)
         index = failure.index
         self._committed(drafts[:index], places[:index])
         if failure.cause is Cause.SEQ_TAKEN:
@@ -189,8 +187,7 @@ class RoomAppender:
         # A duplicate key alone does not prove that a majority has the first one: read it back at majority.
         # Where one was sent again others were too (a client's whole outbox), so ask for all that is left.
         rest = await self._answer_stored(drafts[index + 1 :])
-        await self._resolve(drafts[index : index + 1], keep_head=True)
-        return rest
+        return await self._resolve(drafts[index : index + 1], keep_head=True) + rest
 
     async def _answer_stored(self, drafts: list[Draft]) -> list[Draft]:
         """Answer what a majority has already and return the rest; while nobody can tell, all of it."""
@@ -222,25 +219,29 @@ class RoomAppender:
         if len(self._recent) > MAX_REMEMBERED:
             self._recent.popitem(last=False)
 
-    async def _resolve(self, drafts: list[Draft], *, keep_head: bool = False) -> None:
-        """Find out at majority what became of drafts, until their senders give up."""
+    async def _resolve(self, drafts: list[Draft], *, keep_head: bool = False) -> list[Draft]:
+        """Find out at majority what became of drafts, until their senders give up.
+
+        Returns what a majority does not have, to be inserted again: should the first insert arrive after
+        all, the unique index on the client message refuses one of the two.
+        """
         if not keep_head:
             self._head = None
-        unresolved = {draft.key: draft for draft in drafts}
         deadline = max(draft.deadline for draft in drafts)
-        while unresolved:
+        while True:
             try:
-                found = await self._parts.store.find_by_keys(self._room_id, list(unresolved))
+                found = await self._parts.store.find_by_keys(self._room_id, [draft.key for draft in drafts])
+                break
             except PyMongoError as error:
                 log.warning("outcome still unknown", room_id=self._room_id, error=repr(error)[:200])
-                found = {}
-            for key, entry in sorted(found.items(), key=lambda item: item[1]["seq"]):
-                self._found(unresolved.pop(key), entry)
-            if not unresolved or time.monotonic() + LOOKUP_PAUSE_SECONDS > deadline:
-                break
+            if time.monotonic() + LOOKUP_PAUSE_SECONDS > deadline:
+                self._refuse_all(drafts)
+                return []
             await asyncio.sleep(LOOKUP_PAUSE_SECONDS)
-        for draft in unresolved.values():
-            draft.refused(OutcomeUnknown())
+        by_key = {draft.key: draft for draft in drafts}
+        for key, entry in sorted(found.items(), key=lambda item: item[1]["seq"]):
+            self._found(by_key.pop(key), entry)
+        return list(by_key.values())
 
     def _found(self, draft: Draft, entry: Document) -> None:
         place = Placed(entry["_id"], entry["seq"], entry["ts"])

@@ -42,9 +42,13 @@ class RoomKey:
         plaintext = unseal(self.sealing, Sealed.from_document(cipher), _place(room_id, message_id, sender_id))
         return Body.from_bytes(plaintext)
 
-    def hash(self, plaintext: bytes) -> bytes:
-        """Return a keyed hash that tells equal messages apart from others, and nothing to anybody else."""
+    def hash(self, key: MessageKey, plaintext: bytes) -> bytes:
+        """Return a keyed hash that tells whether a repeat says the same.
+
+        The message's own key is part of it, so that equal texts do not show as equal.
+        """
         mac = hmac.HMAC(self.hashing, hashes.SHA256())
+        mac.update(f"{key.sender_id}|{key.client_message_id}|".encode())
         mac.update(plaintext)
         return mac.finalize()
 

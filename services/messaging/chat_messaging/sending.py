@@ -124,7 +124,7 @@ class Sending:
             body=body,
             message_id=message_id,
             cipher=room_key.seal(item.room_id, message_id, key, plaintext),
-            body_hash=room_key.hash(plaintext),
+            body_hash=room_key.hash(key, plaintext),
             deadline=deadline,
             answer=asyncio.get_running_loop().create_future(),
         )

@@ -216,6 +216,7 @@ class ReplyEater:
         self._writers: list[asyncio.StreamWriter] = []
         self.eating = False
         self.eaten = asyncio.Event()
+        self.cut_next_request = False
 
     async def start(self) -> int:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
@@ -228,6 +229,10 @@ class ReplyEater:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, replies: bool) -> None:
         while data := await reader.read(65536):
+            if not replies and self.cut_next_request and b"insert" in data:
+                self.cut_next_request = False
+                self.cut()
+                return
             if replies and self.eating:
                 self.eaten.set()
             else:
@@ -275,6 +280,24 @@ async def test_an_insert_whose_answer_was_lost_is_found_again(
     assert (await behind.send(room_id)).seq == 3
     require_dense(await stored(process, room_id), 3)
     assert [entry.placed.seq for entry in behind.committed] == [1, 2, 3]
+    await behind.stop()
+
+
+async def test_an_insert_that_never_arrived_is_made_again(
+    eater: ReplyEater, process: Process, database: str, room_id: str
+) -> None:
+    """The connection dies before the insert gets through; MongoDB is back long before the sender gives up."""
+    port = await eater.start()
+    behind = await Process(
+        f"mongodb://127.0.0.1:{port}/?directConnection=true&retryWrites=false", database
+    ).start()
+    await behind.send(room_id)
+    eater.cut_next_request = True
+    began = time.monotonic()
+    result = await behind.send(room_id)
+    assert (result.error, result.seq) == (None, 2)
+    assert time.monotonic() - began < 5
+    require_dense(await stored(process, room_id), 2)
     await behind.stop()
 
 

@@ -75,7 +75,9 @@ async def sending(mongo: Mongo) -> AsyncIterator[Sending]:
             await part.start()
             running.push_async_callback(part.stop)
         await mongo.wait_prepared()
-        yield Sending(Memberships(rooms, lambda: True), MediaClient(media, "http://chat.example"), keys, appenders)
+        yield Sending(
+            Memberships(rooms, lambda: True), MediaClient(media, "http://chat.example"), keys, appenders
+        )
 
 
 def message(room_id: str, image_url: str | None = None) -> SendItem:
