@@ -62,6 +62,8 @@ class RoomAppender:
         """What was committed lately: a repeat needs no insert."""
         self._head: int | None = None
         """The last `seq` that we know of; None when the log has to be asked."""
+        self._is_contended = False
+        """Another process was faster: who waits for its entries to settle comes too late every time."""
 
     @property
     def is_idle(self) -> bool:
@@ -162,7 +164,8 @@ class RoomAppender:
 
     async def _read_head(self) -> int:
         if self._head is None:
-            self._head = await self._parts.store.latest_seq(self._room_id)
+            self._head = await self._parts.store.latest_seq(self._room_id, settled=not self._is_contended)
+            self._is_contended = False
         return self._head
 
     async def _insert(self, documents: list[Document], deadline: float) -> None:
@@ -183,6 +186,7 @@ class RoomAppender:
         self._committed(drafts[:index], places[:index])
         if failure.cause is Cause.SEQ_TAKEN:
             self._head = None
+            self._is_contended = True
             return drafts[index:]
         # A duplicate key alone does not prove that a majority has the first one: read it back at majority.
         # Where one was sent again others were too (a client's whole outbox), so ask for all that is left.

@@ -20,6 +20,7 @@ class RoomLogStore:
 
     def __init__(self, mongo: Mongo) -> None:
         self._log = mongo.collection("room_log")
+        self._local = self._log.with_options(read_concern=ReadConcern("local"))
         self._linearizable = self._log.with_options(read_concern=ReadConcern("linearizable"))
         self._flags = self._log.with_options(write_concern=WriteConcern(w=1))
         mongo.prepare_with(self._create_indexes)
@@ -55,13 +56,16 @@ class RoomLogStore:
         with pymongo.timeout(timeout):
             await self._log.insert_many(documents, ordered=True)
 
-    async def latest_seq(self, room_id: str) -> int:
-        """Return the highest `seq` on the primary, once a majority has it: the next insert has to follow it.
+    async def latest_seq(self, room_id: str, *, settled: bool = True) -> int:
+        """Return the highest `seq` on the primary: the next insert has to follow it.
 
-        Anything less could be rolled back by a failover that the insert survives, and leave a hole for ever.
+        Args:
+            settled: wait until a majority has it. Otherwise a failover could roll it back before our insert
+                arrives at the next primary, which would leave a hole for ever.
         """
+        log = self._linearizable if settled else self._local
         with pymongo.timeout(READ_LIMIT_SECONDS):
-            last = await self._linearizable.find_one(
+            last = await log.find_one(
                 {"roomId": ObjectId(room_id)}, {"_id": 0, "seq": 1}, sort=[("seq", DESCENDING)]
             )
         return last["seq"] if last else 0
