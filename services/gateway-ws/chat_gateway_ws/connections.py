@@ -16,6 +16,10 @@ from chat_gateway_ws.wire import to_packet
 
 TOMBSTONE_SECONDS = 60.0
 SLOW_SECONDS = 10.0
+BURST_SECONDS = 1.0
+"""How long more than the limit may wait: a burst is queued before its client can have read any of it."""
+BURST_FACTOR = 8
+"""How many times the limit may wait even then."""
 MAX_TOMBSTONES = 100_000
 
 
@@ -37,9 +41,13 @@ class SendQueue(asyncio.Queue[Any]):
         self._taken.set()
         return item
 
-    async def wait_below(self, size: int) -> None:
-        """Return when no more than `size` characters wait."""
-        while self.waiting_size > size:
+    def is_above(self, packets: int, size: int) -> bool:
+        """Tell whether more than that many packets or characters wait."""
+        return self.qsize() > packets or self.waiting_size > size
+
+    async def wait_below(self, packets: int, size: int) -> None:
+        """Return when no more than that many packets and characters wait."""
+        while self.is_above(packets, size):
             self._taken.clear()
             await self._taken.wait()
 
@@ -85,6 +93,7 @@ class Connection:
     __slots__ = (
         "_close",
         "_early",
+        "_in_burst",
         "_limits",
         "_queue",
         "bucket",
@@ -123,6 +132,7 @@ class Connection:
         self._queue = queue
         self._limits = limits
         self._close = close
+        self._in_burst = False
         self._early: list[engine_packet.Packet] | None = []
         """Packets that must not overtake the CONNECT answer; None once that is out."""
 
@@ -149,14 +159,23 @@ class Connection:
             self._early.append(packet)
             return
         self._queue.put_nowait(packet)
-        if self._queue.qsize() > self._limits.packets or self._queue.waiting_size > self._limits.size:
+        packets, size = self._limits.packets, self._limits.size
+        if self._queue.is_above(packets * BURST_FACTOR, size * BURST_FACTOR):
+            self.close(SLOW)
+        elif not self._in_burst and self._queue.is_above(packets, size):
+            self._in_burst = True
+            asyncio.get_running_loop().call_later(BURST_SECONDS, self._end_burst)
+
+    def _end_burst(self) -> None:
+        self._in_burst = False
+        if self._queue.is_above(self._limits.packets, self._limits.size):
             self.close(SLOW)
 
     async def wait_until_read(self) -> None:
         """Wait until the client has read most of what waits for it; one that does not is closed as slow."""
         try:
             async with asyncio.timeout(SLOW_SECONDS):
-                await self._queue.wait_below(self._limits.size // 4)
+                await self._queue.wait_below(self._limits.packets // 4, self._limits.size // 4)
         except TimeoutError:
             self.close(SLOW)
 

@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from chat_shared.contracts.internal import RoomEntries
+from chat_shared.logging import get_logger
 from engineio import packet as engine_packet
 
 from chat_gateway_ws.close_reasons import SLOW
 from chat_gateway_ws.connections import Connection
 from chat_gateway_ws.metrics import DELIVERIES, HOLES
 from chat_gateway_ws.wire import to_packet
+
+log = get_logger(__name__)
 
 Entry: TypeAlias = tuple[int, str]
 FetchEntries = Callable[[str, int], Awaitable[RoomEntries]]
@@ -25,9 +28,11 @@ MAX_HELD = 2_000
 class Hold:
     """A socket that catches up: what is delivered meanwhile waits here, in order."""
 
-    __slots__ = ("packets",)
+    __slots__ = ("packets", "since")
 
-    def __init__(self) -> None:
+    def __init__(self, since: int) -> None:
+        self.since = since
+        """What was delivered before it began; the log is at least that long."""
         self.packets: list[tuple[int, engine_packet.Packet]] = []
 
 
@@ -80,6 +85,10 @@ class RoomFeed:
                 answer = await self._fetch(self.room_id, self.head)
                 if not answer.entries:
                     return
+                if answer.entries[0][0] > self.head + 1:
+                    # The room is being deleted, oldest entries first: what is missing will not come any more.
+                    log.warning("the log goes on behind a hole", room_id=self.room_id, head=self.head)
+                    return
                 HOLES.inc()
                 for seq, frame in answer.entries:
                     if seq == self.head + 1:
@@ -120,7 +129,7 @@ class RoomFeed:
 
     def hold(self, connection: Connection) -> Hold:
         """Collect what is delivered from now on instead of sending it to `connection`."""
-        hold = Hold()
+        hold = Hold(self.head or 0)
         self.listeners[connection] = hold
         return hold
 

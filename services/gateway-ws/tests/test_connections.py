@@ -1,6 +1,9 @@
 """Which membership fact counts when they arrive in any order."""
 
+import asyncio
+
 import pytest
+from chat_gateway_ws.close_reasons import SLOW, CloseReason
 from chat_gateway_ws.connections import (
     Connection,
     Connections,
@@ -10,6 +13,7 @@ from chat_gateway_ws.connections import (
     TokenBucket,
 )
 from chat_shared.contracts.internal import UserRoom
+from chat_shared.testing import eventually
 from chat_shared.tokens import Identity
 
 USER, ROOM = "1" * 24, "2" * 24
@@ -103,6 +107,62 @@ class TestConnectAnswerFirst:
         socket.opened()
         assert queue.get_nowait() == "CONNECT"
         assert queue.get_nowait().encode() == '42["new-message",{}]'
+
+
+class TestSlowReader:
+    @pytest.fixture(autouse=True)
+    def _short_bursts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("chat_gateway_ws.connections.BURST_SECONDS", 0.05)
+
+    @pytest.fixture
+    def queue(self) -> SendQueue:
+        return SendQueue()
+
+    @pytest.fixture
+    def closed(self) -> list[CloseReason]:
+        return []
+
+    @pytest.fixture
+    def socket(self, queue: SendQueue, closed: list[CloseReason]) -> Connection:
+        socket = Connection(
+            "a",
+            Identity(USER, "s", 0),
+            queue,
+            SendLimits(8, 10_000),
+            TokenBucket(1, 1),
+            lambda _sid, reason: closed.append(reason),
+        )
+        socket.opened()
+        return socket
+
+    async def test_a_burst_that_is_read_is_no_reason_to_close(
+        self, socket: Connection, queue: SendQueue, closed: list[CloseReason]
+    ) -> None:
+        for _ in range(9):
+            socket.send("42[]")
+        while not queue.empty():
+            queue.get_nowait()
+        await asyncio.sleep(0.1)
+        assert closed == []
+
+    async def test_who_does_not_read_a_burst_is_closed(
+        self, socket: Connection, closed: list[CloseReason]
+    ) -> None:
+        for _ in range(9):
+            socket.send("42[]")
+        await eventually(lambda: closed == [SLOW])
+
+    async def test_the_next_page_waits_for_many_small_packets_too(
+        self, socket: Connection, queue: SendQueue
+    ) -> None:
+        for _ in range(8):
+            socket.send("42[]")
+        waiting = asyncio.create_task(socket.wait_until_read())
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        while queue.qsize() > 2:
+            queue.get_nowait()
+        await asyncio.wait_for(waiting, 1)
 
 
 class TestTokenBucket:

@@ -1,10 +1,11 @@
 """The feed of a room: each entry once, in order, whatever pub/sub does to them."""
 
+import asyncio
 from collections.abc import Iterable
 
 import pytest
 from chat_gateway_ws.close_reasons import SLOW, CloseReason
-from chat_gateway_ws.connections import Connection, SendLimits, SendQueue, TokenBucket
+from chat_gateway_ws.connections import BURST_FACTOR, Connection, SendLimits, SendQueue, TokenBucket
 from chat_gateway_ws.room_feed import MAX_HELD, RoomFeed
 from chat_shared.contracts.internal import RoomEntries
 from chat_shared.errors import Unavailable
@@ -29,13 +30,16 @@ class Log:
         self.page = page
         self.reads: list[int] = []
         self.away = False
+        self.deleted = 0
 
     async def fetch(self, _room_id: str, after: int) -> RoomEntries:
         self.reads.append(after)
         if self.away:
             raise Unavailable
+        await asyncio.sleep(0)
+        first = max(after, self.deleted) + 1
         last = min(self.head, after + self.page)
-        return RoomEntries(entries=entries(range(after + 1, last + 1)), head=self.head)
+        return RoomEntries(entries=entries(range(first, last + 1)), head=self.head)
 
 
 WIDE = SendLimits(packets=100_000, size=100_000_000)
@@ -138,6 +142,16 @@ class TestCatchUp:
         await feed.catch_up(3)
         assert listener.received() == [1, 2, 3]
 
+    async def test_a_log_that_loses_its_oldest_entries_does_not_keep_us_busy(
+        self, feed: RoomFeed, log: Log, listener: Listener
+    ) -> None:
+        log.head, log.deleted = 10, 6
+        feed.start_at(4)
+        async with asyncio.timeout(1):
+            await feed.catch_up(10)
+        assert listener.received() == []
+        assert log.reads == [4]
+
     async def test_a_target_that_the_log_does_not_have_ends(self, feed: RoomFeed, log: Log) -> None:
         log.head = 2
         feed.start_at(2)
@@ -181,22 +195,22 @@ class TestHold:
 
 
 class TestSlowReader:
-    def test_too_many_packets_close_the_socket_once(self, feed: RoomFeed) -> None:
+    async def test_too_many_packets_close_the_socket_once(self, feed: RoomFeed) -> None:
         slow = Listener(SendLimits(packets=10, size=1_000_000))
         feed.listeners[slow.connection] = None
         feed.start_at(0)
         feed.receive(entries(range(1, 100)))
         assert slow.closed == [SLOW]
-        assert slow.queue.qsize() == 11
+        assert slow.queue.qsize() == 10 * BURST_FACTOR + 1
 
-    def test_too_many_characters_close_the_socket(self, feed: RoomFeed) -> None:
+    async def test_too_many_characters_close_the_socket(self, feed: RoomFeed) -> None:
         slow = Listener(SendLimits(packets=1_000, size=200))
         feed.listeners[slow.connection] = None
         feed.start_at(0)
         feed.receive(entries(range(1, 100)))
         assert slow.closed == [SLOW]
 
-    def test_others_are_served(self, feed: RoomFeed, listener: Listener) -> None:
+    async def test_others_are_served(self, feed: RoomFeed, listener: Listener) -> None:
         slow = Listener(SendLimits(packets=1, size=1_000_000))
         feed.listeners[slow.connection] = None
         feed.start_at(0)
