@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 from chat_shared.contracts.internal import SendError, SendItem, SendResult
 from chat_shared.errors import ChatError, OutcomeUnknown
@@ -24,6 +25,8 @@ MAX_BATCH = 500
 MAX_WAITING = 10_000
 MAX_REQUESTS = 2
 DEADLINE_SECONDS = 8.0
+MIN_SECONDS = 1.0
+"""A message with less time than this is not sent: a request has the time of its oldest message."""
 
 
 @dataclass(slots=True)
@@ -105,19 +108,32 @@ class SendBatcher:
         return batch
 
     async def _send(self, batch: list[_Waiting]) -> None:
+        batch = self._in_time(batch)
+        if not batch:
+            return
         SEND_BATCH.observe(len(batch))
-        timeout = max(0.05, min(waiting.deadline for waiting in batch) - time.monotonic())
+        timeout = min(waiting.deadline for waiting in batch) - time.monotonic()
         try:
             answer = await self._messaging.send([waiting.item for waiting in batch], timeout=timeout)
             results = answer.results
         except ChatError as error:
-            results = [_failed(error)] * len(batch)
+            # A failure inside messaging says nothing about what it had stored before.
+            known = error.retryable or error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+            results = [_failed(error if known else OutcomeUnknown())] * len(batch)
         except Exception as error:
             log.error("batch failed", exc_info=error)
             results = [_failed(OutcomeUnknown())] * len(batch)
         for waiting, result in zip(batch, results, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(result)
+
+    def _in_time(self, batch: list[_Waiting]) -> list[_Waiting]:
+        """Refuse what waited too long and return the rest."""
+        latest = time.monotonic() + MIN_SECONDS
+        for waiting in batch:
+            if waiting.deadline < latest:
+                waiting.answer.set_result(_failed(Busy()))
+        return [waiting for waiting in batch if waiting.deadline >= latest]
 
 
 def _failed(error: ChatError) -> SendResult:

@@ -32,6 +32,8 @@ class Endpoint:
         self.open.set()
         self.stuck_room = ""
         self.status = 200
+        self.seconds = 0.0
+        self.problem: dict[str, Any] = {"code": "busy", "message": "full", "retryable": True}
         self.under_way: set[str] = set()
         self.overlaps = 0
 
@@ -44,12 +46,11 @@ class Endpoint:
         self.arrived.set()
         if not self.stuck_room or self.stuck_room in rooms:
             await self.open.wait()
+        await asyncio.sleep(self.seconds)
         self.under_way -= rooms
         self.batches.append(batch)
         if self.status != 200:
-            return web.json_response(
-                {"code": "busy", "message": "full", "retryable": True}, status=self.status
-            )
+            return web.json_response(self.problem, status=self.status)
         return web.json_response({"results": [{"messageId": "d" * 24, "seq": 1} for _ in batch]})
 
 
@@ -142,3 +143,31 @@ async def test_an_absent_service_answers_retryable() -> None:
     await http.stop()
     assert result.error is not None
     assert (result.error.code, result.error.retryable) == ("unavailable", True)
+
+
+async def test_one_who_waited_long_does_not_shorten_the_time_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chat_gateway_ws.send_batcher.DEADLINE_SECONDS", 2.0)
+    endpoint = Endpoint()
+    endpoint.open.clear()
+    async with serving(endpoint) as batcher:
+        first = batcher.submit(item(ROOM_A, 1))
+        await endpoint.arrived.wait()
+        waited = batcher.submit(item(ROOM_A, 2))
+        await asyncio.sleep(1.4)
+        fresh = batcher.submit(item(ROOM_A, 3))
+        endpoint.open.set()
+        await first
+        endpoint.seconds = 0.8
+        outcomes = [(await answer).error for answer in (waited, fresh)]
+    assert [error.code if error else None for error in outcomes] == ["busy", None]
+
+
+async def test_a_failure_inside_messaging_leaves_the_outcome_unknown() -> None:
+    endpoint = Endpoint()
+    endpoint.status, endpoint.problem = 500, {"code": "internal_error", "message": "", "retryable": False}
+    async with serving(endpoint) as batcher:
+        result = await batcher.submit(item(ROOM_A, 1))
+    assert result.error is not None
+    assert (result.error.code, result.error.retryable) == ("unknown", True)
