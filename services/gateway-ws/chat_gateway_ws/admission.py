@@ -5,7 +5,7 @@ import random
 from typing import Any
 
 from chat_shared.contracts.sockets import SessionEnded
-from chat_shared.errors import ChatError, Unauthenticated
+from chat_shared.errors import Unauthenticated
 from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
 from chat_shared.sessions import SessionGuard
@@ -160,5 +160,5 @@ class Admission:
             await asyncio.sleep(self._settings.session_check_seconds * random.uniform(0.8, 1.0))
             try:
                 await self.check_sessions()
-            except ChatError as error:
-                log.warning("sessions could not be checked", error=error.code)
+            except Exception as error:  # whatever it is: nothing here may end the checks
+                log.warning("sessions could not be checked", error=repr(error)[:200])

@@ -2,9 +2,10 @@
 
 import orjson
 from chat_shared.contracts.sockets import AckError, SyncedRoom, SyncPosition
-from chat_shared.errors import ChatError
+from chat_shared.errors import ChatError, Unavailable
 
 from chat_gateway_ws.clients import MessagingClient
+from chat_gateway_ws.close_reasons import INCOMPLETE
 from chat_gateway_ws.connections import Connection
 from chat_gateway_ws.errors import RoomNotFound
 from chat_gateway_ws.memberships import Memberships
@@ -43,6 +44,7 @@ class CatchUp:
         feed, hold = await self._begin(connection, room_id)
         try:
             first = await self.history_page(room_id, after)
+            self.require_recent(first.head, hold)
             if after is not None and first.head - after > MAX_MISSED:
                 first, after = await self.history_page(room_id, None), None
         except BaseException:
@@ -54,6 +56,19 @@ class CatchUp:
         """Return the newest page of a room, or the one that follows `after`."""
         limit = HISTORY_LIMIT if after is None else PAGE
         return HistoryPage(await self._messaging.history(room_id, after, limit), after or 0)
+
+    @staticmethod
+    def require_recent(head: int, hold: Hold) -> None:
+        """Refuse an answer that is older than what was delivered before we asked.
+
+        A primary that was cut off from its majority does not know it for some seconds and answers from the
+        past; between that and the live messages entries would be missing.
+
+        Raises:
+            Unavailable: the log has to be asked again.
+        """
+        if head < hold.since:
+            raise Unavailable
 
     async def sync(self, connection: Connection, position: SyncPosition) -> SyncedRoom:
         """Send what a socket missed in one room since `position`; failures are part of the answer."""
@@ -71,6 +86,7 @@ class CatchUp:
     async def _replay(self, connection: Connection, feed: RoomFeed, hold: Hold, after: int) -> SyncedRoom:
         page = await self._messaging.entries(feed.room_id, after, PAGE)
         head = page.head
+        self.require_recent(head, hold)
         if not 0 <= head - after <= MAX_MISSED:
             feed.release(connection, hold, 0)
             return SyncedRoom(room_id=feed.room_id, head=head, reset=True)
@@ -128,7 +144,11 @@ class Joining:
         return self._first.head
 
     async def send_history(self) -> None:
-        """Send the history, page by page where the client is far behind, then what came meanwhile."""
+        """Send the history, page by page where the client is far behind, then what came meanwhile.
+
+        The join was acknowledged before, so a history that cannot be completed ends the socket: live messages
+        behind a hole would look like all there is.
+        """
         page = self._first
         try:
             while True:
@@ -137,5 +157,8 @@ class Joining:
                 if not self._follow or page.last >= page.head or not page.count or self._connection.closing:
                     break
                 page = await self._catch_up.history_page(self._feed.room_id, page.last)
+        except ChatError:
+            self._connection.close(INCOMPLETE)
+            raise
         finally:
             self._feed.release(self._connection, self._hold, page.last)

@@ -1,5 +1,7 @@
 """Facts from the bus applied to live sockets; every gateway hears every one of them."""
 
+import asyncio
+
 from chat_shared.bus import Bus
 from chat_shared.contracts.events import (
     Event,
@@ -12,6 +14,7 @@ from chat_shared.contracts.events import (
 from chat_shared.contracts.internal import UserRoom
 from chat_shared.contracts.sockets import RoomChanged, RoomGone, RoomPresence
 from chat_shared.errors import ChatError
+from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
 
 from chat_gateway_ws.admission import Admission
@@ -22,6 +25,7 @@ from chat_gateway_ws.wire import event_frame
 
 log = get_logger(__name__)
 
+RETRY_SECONDS = 1.0
 KEYS = (MemberJoined.key, MemberLeft.key, RoomUpdated.key, RoomDeleted.key, SessionRevoked.key)
 
 
@@ -40,13 +44,23 @@ class LiveUpdates:
         self._memberships = memberships
         self._feeds = feeds
         self._admission = admission
+        self._gaps = 0
+        self._tasks = TaskSet()
         bus.listen(KEYS, self.handle, self.resync)
+
+    async def start(self) -> None:
+        """Nothing to begin: the bus brings the work."""
+
+    async def stop(self) -> None:
+        """End what is still under way."""
+        await self._tasks.cancel()
 
     async def handle(self, event: Event) -> None:
         """Apply one event."""
         match event:
             case MemberJoined():
-                await self._joined(event)
+                # It asks messaging and Redis; the ends of memberships and sessions must not wait behind that.
+                self._tasks.spawn(self._joined(event), name="member-joined")
             case MemberLeft():
                 self._left(event)
             case RoomUpdated():
@@ -84,9 +98,22 @@ class LiveUpdates:
             feed.broadcast(frame)
 
     async def resync(self) -> None:
-        """Catch up after a break of the bus: ask for all memberships and sessions again."""
-        try:
-            await self._admission.check_sessions()
-            await self._memberships.refresh([user.user_id for user in self._connections.users()])
-        except ChatError as error:
-            log.warning("live sockets not brought up to date", error=error.code)
+        """Catch up after a break of the bus: ask for all memberships and sessions again, until that works.
+
+        Somebody may have lost access meanwhile, and no event will tell us any more.
+        """
+        self._gaps += 1
+        gap = self._gaps
+        pending = [self._refresh_memberships, self._admission.check_sessions]
+        while pending and gap == self._gaps:
+            for refresh in tuple(pending):
+                try:
+                    await refresh()
+                    pending.remove(refresh)
+                except ChatError as error:
+                    log.warning("live sockets not brought up to date yet", error=error.code)
+            if pending:
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _refresh_memberships(self) -> None:
+        await self._memberships.refresh([user.user_id for user in self._connections.users()])

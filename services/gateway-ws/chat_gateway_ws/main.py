@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     admission = Admission(
         settings, server, verifier, guard, auth, connections, memberships, feeds, presence, events
     )
-    LiveUpdates(bus, connections, memberships, feeds, admission)
+    updates = LiveUpdates(bus, connections, memberships, feeds, admission)
 
     app = create_service_app(
         settings,
@@ -88,6 +88,7 @@ def create_app(settings: Settings) -> FastAPI:
             events,
             presence,
             admission,
+            updates,
             bus,
         ],
         checks={"redis": redis.check, "subscription": feeds.subscriber.check},

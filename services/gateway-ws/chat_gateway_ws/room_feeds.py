@@ -51,6 +51,8 @@ class RoomFeeds:
         self._messaging = messaging
         self._feeds: dict[str, RoomFeed] = {}
         self._head_check_seconds = head_check_seconds
+        self._log_is_due = False
+        """After a break the heads in Redis may be missing too; the log has to be asked until it answers."""
         self._tasks = TaskSet()
         self.subscriber = Subscriber(
             redis_url, f"gateway:{instance}", self._receive, self._check_all_with_log
@@ -139,11 +141,17 @@ class RoomFeeds:
         while True:
             await asyncio.sleep(self._head_check_seconds * random.uniform(0.5, 1.5))
             try:
-                await self._check_heads()
-            except (RedisError, OSError, TimeoutError):
-                await self._check_all_with_log()
-            except Exception as error:
+                await self._check()
+            except Exception as error:  # whatever it is: nothing here may end the checks
                 log.warning("head check failed", error=repr(error)[:200])
+
+    async def _check(self) -> None:
+        try:
+            await self._check_heads()
+        except (RedisError, OSError, TimeoutError):
+            self._log_is_due = True
+        if self._log_is_due:
+            await self._check_all_with_log()
 
     async def _check_heads(self) -> None:
         """Compare every feed with the head in Redis; pub/sub alone would leave a lost message unnoticed."""
@@ -163,21 +171,26 @@ class RoomFeeds:
         await self._check_with_log([feed for feed in self._feeds.values() if feed.head is None])
 
     async def _check_all_with_log(self) -> None:
-        await self._check_with_log(list(self._feeds.values()))
+        self._log_is_due = True
+        self._log_is_due = not await self._check_with_log(list(self._feeds.values()))
 
-    async def _check_with_log(self, feeds: list[RoomFeed]) -> None:
-        """Ask messaging where rooms stand: after a break, while Redis is away, or when nobody knew before."""
+    async def _check_with_log(self, feeds: list[RoomFeed]) -> bool:
+        """Ask messaging where rooms stand: after a break, while Redis is away, or when nobody knew before.
+
+        Tell whether it answered.
+        """
         for start in range(0, len(feeds), CHUNK):
             chunk = feeds[start : start + CHUNK]
             try:
                 heads = await self._messaging.heads([feed.room_id for feed in chunk])
             except ChatError as error:
                 log.warning("positions unknown", error=error.code)
-                return
+                return False
             for feed in chunk:
                 head = heads.get(feed.room_id, 0)
                 feed.start_at(head)
                 await self._fill(feed, head)
+        return True
 
     async def publish(self, frames: dict[str, str], *, except_user: str | None = None) -> None:
         """Send frames that are no log entries to their rooms on every gateway; lost when Redis is away."""

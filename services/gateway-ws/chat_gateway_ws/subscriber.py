@@ -107,9 +107,10 @@ class Subscriber:
         pubsub = self._redis.pubsub()
         async with asyncio.timeout(CONFIRM_SECONDS):
             await pubsub.subscribe(self._own_channel)
-            wanted = sorted(self._channels)
-            for start in range(0, len(wanted), CHUNK):
-                await pubsub.subscribe(*wanted[start : start + CHUNK])
+            subscribed: set[str] = set()
+            while wanted := sorted(self._channels - subscribed)[:CHUNK]:  # more may come while we wait
+                await pubsub.subscribe(*wanted)
+                subscribed.update(wanted)
         self._pubsub = pubsub
         self._heard_at = time.monotonic()
         self._tasks.spawn(self._catch_up(), name="redis-resubscribed")

@@ -1,0 +1,209 @@
+"""What a gateway does while the services that it asks are away, slow, or answer nonsense."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from types import SimpleNamespace
+from typing import Any, cast
+
+import orjson
+import pytest
+from aiohttp import web
+from chat_gateway_ws.admission import Admission
+from chat_gateway_ws.catch_up import CatchUp, HistoryPage, Joining
+from chat_gateway_ws.clients import MessagingClient, RoomsClient
+from chat_gateway_ws.close_reasons import INCOMPLETE, CloseReason
+from chat_gateway_ws.connections import Connection, Connections, SendLimits, SendQueue, TokenBucket
+from chat_gateway_ws.consumers import LiveUpdates
+from chat_gateway_ws.memberships import Memberships
+from chat_gateway_ws.room_feed import Hold, RoomFeed
+from chat_gateway_ws.room_feeds import RoomFeeds
+from chat_shared.bus import Bus
+from chat_shared.contracts.events import MemberJoined, MemberLeft
+from chat_shared.contracts.internal import UserRoom
+from chat_shared.errors import ChatError, Unavailable
+from chat_shared.http import ServiceClient
+from chat_shared.redis import connect_redis
+from chat_shared.testing import eventually
+from chat_shared.tokens import Identity
+
+USER, ROOM, OTHER_ROOM = "1" * 24, "2" * 24, "3" * 24
+NO_REDIS = "redis://127.0.0.1:1/0"
+
+Answer = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class Neighbour:
+    """Another service: counts what it is asked and answers as it is told, first in turn, then for good."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.answers: list[Answer] = []
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.asked += 1
+        return await (self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])(request)
+
+
+async def never(_request: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def away(_request: web.Request) -> web.Response:
+    return web.json_response({"code": "unavailable", "message": "", "retryable": True}, status=503)
+
+
+async def nonsense(_request: web.Request) -> web.Response:
+    return web.Response(text="<html>proxy</html>")
+
+
+async def no_rooms(_request: web.Request) -> web.Response:
+    return web.json_response({"rooms": []})
+
+
+async def no_heads(_request: web.Request) -> web.Response:
+    return web.json_response({"heads": {}})
+
+
+@pytest.fixture
+def neighbour() -> Neighbour:
+    return Neighbour()
+
+
+@pytest.fixture
+async def http(neighbour: Neighbour) -> AsyncIterator[ServiceClient]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", neighbour.handle)
+    async with AsyncExitStack() as running:
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        running.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        client = ServiceClient("neighbour", [f"http://127.0.0.1:{runner.addresses[0][1]}"], "token")
+        await client.start()
+        running.push_async_callback(client.stop)
+        yield client
+
+
+@pytest.fixture
+def closed() -> list[CloseReason]:
+    return []
+
+
+@pytest.fixture
+def connection(closed: list[CloseReason]) -> Connection:
+    connection = Connection(
+        "eio",
+        Identity(USER, "session", 0),
+        SendQueue(),
+        SendLimits(1_000, 1_000_000),
+        TokenBucket(1, 1),
+        lambda _sid, reason: closed.append(reason),
+    )
+    connection.opened()
+    return connection
+
+
+@pytest.fixture
+def connections(connection: Connection) -> Connections:
+    connections = Connections()
+    user = connections.add(connection)
+    connections.joined(user, UserRoom(room_id=ROOM, role="member", rev=1, member_count=2))
+    return connections
+
+
+@pytest.fixture
+async def feeds(http: ServiceClient) -> AsyncIterator[RoomFeeds]:
+    feeds = RoomFeeds(
+        NO_REDIS, connect_redis(NO_REDIS), MessagingClient(http), instance="test", head_check_seconds=0.05
+    )
+    yield feeds
+    await feeds.stop()
+
+
+@pytest.fixture
+async def updates(
+    connections: Connections, feeds: RoomFeeds, http: ServiceClient
+) -> AsyncIterator[LiveUpdates]:
+    async def no_sessions() -> None:
+        return
+
+    updates = LiveUpdates(
+        Bus("amqp://127.0.0.1:1/", source="test"),
+        connections,
+        Memberships(connections, feeds, RoomsClient(http)),
+        feeds,
+        cast("Admission", SimpleNamespace(check_sessions=no_sessions)),
+    )
+    yield updates
+    await updates.stop()
+
+
+async def test_a_break_of_the_bus_is_made_up_for_until_it_works(
+    updates: LiveUpdates, connections: Connections, neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat_gateway_ws.consumers.RETRY_SECONDS", 0.01)
+    neighbour.answers = [away, away, no_rooms]
+    await asyncio.wait_for(updates.resync(), 5)
+    user = connections.user(USER)
+    assert user is not None
+    assert user.rooms == {}
+
+
+async def test_an_end_does_not_wait_behind_a_beginning(
+    updates: LiveUpdates, connections: Connections, feeds: RoomFeeds, neighbour: Neighbour
+) -> None:
+    neighbour.answers = [never]
+    joined = MemberJoined(room_id=OTHER_ROOM, user_id=USER, role="member", member_count=2, rev=2)
+    left = MemberLeft(room_id=ROOM, user_id=USER, reason="removed", member_count=1, rev=2)
+    async with asyncio.timeout(1):
+        await updates.handle(joined)
+        await updates.handle(left)
+    user = connections.user(USER)
+    assert user is not None
+    await eventually(lambda: set(user.rooms) == {OTHER_ROOM})
+    await updates.handle(
+        MemberLeft(room_id=OTHER_ROOM, user_id=USER, reason="removed", member_count=1, rev=3)
+    )
+    assert user.rooms == {}
+    feed = feeds.get(OTHER_ROOM)
+    assert feed is not None
+    assert feed.listeners == {}
+
+
+async def test_positions_are_checked_whatever_messaging_answered(
+    feeds: RoomFeeds, connection: Connection, neighbour: Neighbour
+) -> None:
+    neighbour.answers = [nonsense, nonsense, no_heads]
+    with suppress(Exception):
+        await feeds.attach(connection, [ROOM])
+    await feeds.start()
+    await eventually(lambda: neighbour.asked > 5)
+
+
+def page(first: int, last: int, head: int) -> bytes:
+    messages: list[dict[str, Any]] = [{"seq": seq} for seq in range(first, last + 1)]
+    return orjson.dumps({"roomId": ROOM, "messages": messages, "head": head})
+
+
+async def test_a_history_that_breaks_off_ends_the_socket(
+    http: ServiceClient, neighbour: Neighbour, connection: Connection, closed: list[CloseReason]
+) -> None:
+    neighbour.answers = [away]
+    messaging = MessagingClient(http)
+    feed = RoomFeed(ROOM, messaging.entries)
+    feed.start_at(300)
+    hold = feed.hold(connection)
+    catch_up = CatchUp(cast("Any", None), cast("Any", None), messaging)
+    joining = Joining(catch_up, connection, feed, hold, HistoryPage(page(1, 100, 300), 0), follow=True)
+    feed.receive([(301, "42[]")])
+    with pytest.raises(ChatError):
+        await joining.send_history()
+    assert closed == [INCOMPLETE]
+
+
+def test_an_answer_from_the_past_is_refused() -> None:
+    CatchUp.require_recent(7, Hold(7))
+    with pytest.raises(Unavailable):
+        CatchUp.require_recent(6, Hold(7))
