@@ -29,7 +29,8 @@ def request_id() -> str:
 
 def set_deadline(milliseconds_left: str | None) -> None:
     """Adopt the time that the caller will still wait; anything malformed means no deadline."""
-    valid = milliseconds_left is not None and milliseconds_left.isdigit() and len(milliseconds_left) <= 6
+    # `isdecimal`, as `isdigit` is also true for `²`, which `int` refuses.
+    valid = milliseconds_left is not None and milliseconds_left.isdecimal() and len(milliseconds_left) <= 6
     _deadline.set(time.monotonic() + int(milliseconds_left) / 1000 if valid and milliseconds_left else None)
 
 

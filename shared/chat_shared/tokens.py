@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +65,8 @@ class KeySet:
 
     async def _start_refresh(self, now: float) -> None:
         self._tried_at = now
-        self._refreshing = asyncio.create_task(self._refresh())
+        # In a context of its own: the answer is for everybody, so no caller's deadline may cut it short.
+        self._refreshing = asyncio.create_task(self._refresh(), context=Context())
         self._refreshing.add_done_callback(self._refreshed)
         await asyncio.shield(self._refreshing)
 

@@ -174,3 +174,8 @@ async def test_metrics_know_the_route_and_not_the_path(http: httpx2.AsyncClient)
     text = (await http.get("/metrics")).text
     assert 'route="/limited",status="429"' in text
     assert "/nowhere" not in text
+
+
+async def test_a_deadline_that_is_no_number_is_ignored(http: httpx2.AsyncClient) -> None:
+    answer = await http.get("/healthz", headers=[(b"x-deadline-ms", "²".encode("latin-1"))])
+    assert answer.status_code == 200

@@ -11,6 +11,7 @@ import jwt
 import pytest
 from chat_shared import tokens
 from chat_shared.errors import Unauthenticated, Unavailable
+from chat_shared.request_context import seconds_left, set_deadline
 from chat_shared.tokens import KeySet, TokenVerifier
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -165,3 +166,15 @@ async def test_without_any_key_an_absent_auth_is_retryable(verifier: TokenVerifi
         await verifier.verify(token())
     auth.away = False
     await verifier.verify(token())
+
+
+async def test_a_callers_deadline_does_not_cut_the_fetch_for_all(auth: Auth) -> None:
+    async def fetch() -> bytes:
+        seconds_left(2)  # as every call to another service does
+        return await auth.fetch()
+
+    set_deadline("0")  # what anybody may claim in a header
+    try:
+        assert (await KeySet(fetch).key("k1")).key_id == "k1"
+    finally:
+        set_deadline(None)
