@@ -13,6 +13,7 @@ from chat_shared.contracts.events import Event, RoomDeleted, SessionRevoked, Use
 from chat_shared.errors import Unavailable
 from chat_shared.ids import uuid7
 from chat_shared.testing import eventually
+from yarl import URL
 
 QUEUE = "rooms.accounts"
 USER = "1" * 24
@@ -190,3 +191,31 @@ async def test_the_broker_is_killed_and_comes_back(open_bus: OpenBus, backing: S
     await publisher.publish([room, later])
     await eventually(lambda: live.handled == [room.event_id] and later.event_id in inbox.handled, timeout=10)
     assert len(gaps) == 2
+
+
+async def test_a_silent_broker_is_given_up(backing: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that swallows everything closes no connection; a listener would be deaf and not know it."""
+    monkeypatch.setattr("chat_shared.bus.bus.HEARTBEAT_SECONDS", 1)
+    broker, writers = URL(backing.amqp_url), []
+    silent = False
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if not silent:
+                writer.write(data)
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_broker = await asyncio.open_connection(broker.host, broker.port)
+        writers.extend([writer, to_broker[1]])
+        await asyncio.gather(pump(reader, to_broker[1]), pump(to_broker[0], writer))
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        bus = Bus(str(broker.with_host("127.0.0.1").with_port(port)), source="test")
+        await bus.start()
+        await eventually(lambda: bus.is_connected, timeout=20)
+        silent = True
+        await eventually(lambda: not bus.is_connected, timeout=15)
+        await bus.stop()
+        for writer in writers:
+            writer.transport.abort()

@@ -10,6 +10,7 @@ from uuid import uuid4
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 from aio_pika.exceptions import AMQPException, DeliveryError
+from yarl import URL
 
 from chat_shared.bus.consumer import Consumer, Handler
 from chat_shared.bus.topology import AWAITED_KEYS, EXCHANGE, declare_topology
@@ -25,6 +26,8 @@ log = get_logger(__name__)
 
 CONNECT_SECONDS = 5.0
 CONFIRM_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5
+"""A broker is given up after about three of them: with the usual 60 a listener would be deaf for minutes."""
 PREFETCH = 50
 MAX_BACKOFF_SECONDS = 5.0
 
@@ -147,8 +150,11 @@ class Bus:
         """Connect, declare, consume; return an event that is set when any part of it breaks."""
         broken = asyncio.Event()
         async with asyncio.timeout(CONNECT_SECONDS * 4):
+            url = URL(self._url)
             self._connection = await aio_pika.connect(
-                self._url, timeout=CONNECT_SECONDS, client_properties={"connection_name": self._source}
+                url.with_query({"heartbeat": str(HEARTBEAT_SECONDS), **url.query}),
+                timeout=CONNECT_SECONDS,
+                client_properties={"connection_name": self._source},
             )
             self._connection.close_callbacks.add(lambda *_: broken.set())
             publisher = await self._open_channel(broken)
