@@ -143,3 +143,17 @@ async def test_both_messaging_processes_are_killed_under_load(
             await running.until_acked(100)
             await restored.process(name).wait_ready(30)
         await running.finish()
+
+
+async def test_every_gateway_and_messaging_process_is_restarted_under_load(
+    restored: "Stack", api: ApiClient, chat_url: str, new_user: NewUser, new_room: NewRoom
+) -> None:
+    """A rolling restart: each process ends in order, one after the other."""
+    async with load(api, chat_url, new_user, new_room) as running:
+        running.begin()
+        for name in ("gateway-ws-1", "messaging-1", "gateway-ws-2", "messaging-2"):
+            await running.until_acked(50)
+            await restored.process(name).restart()
+            await restored.process(name).wait_ready(30)
+        await running.until_acked(50)
+        await running.finish()

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from chat_gateway_ws.clients import AuthClient
 from chat_gateway_ws.close_reasons import SESSION_ENDED
 from chat_gateway_ws.connections import Connection, Connections, SendLimits, SendQueue, TokenBucket
+from chat_gateway_ws.drain import Drain
 from chat_gateway_ws.errors import Busy
 from chat_gateway_ws.events import Events
 from chat_gateway_ws.memberships import Memberships
@@ -57,6 +58,7 @@ class Admission:
         feeds: RoomFeeds,
         presence: Presence,
         events: Events,
+        drain: Drain,
     ) -> None:
         self._settings = settings
         self._server = server
@@ -68,6 +70,7 @@ class Admission:
         self._feeds = feeds
         self._presence = presence
         self._events = events
+        self._drain = drain
         self._limits = SendLimits(settings.max_unsent_packets, settings.max_unsent_bytes)
         self._tasks = TaskSet()
         server.use(self.connect, self.connected, self.event, self.closed)
@@ -88,6 +91,7 @@ class Admission:
             Unauthenticated: no valid token, or its session is over.
             ChatError: too many sockets, or a service is away (retryable).
         """
+        self._drain.require_open()
         try:
             token = ConnectAuth.model_validate(auth).token.removeprefix("Bearer ")
         except ValidationError as error:

@@ -31,6 +31,7 @@ from pydantic import BaseModel, ValidationError
 
 from chat_gateway_ws.catch_up import CatchUp
 from chat_gateway_ws.connections import Connection, Connections
+from chat_gateway_ws.drain import Drain
 from chat_gateway_ws.errors import Busy, NotAMember, TooManyEvents, UnknownEvent
 from chat_gateway_ws.metrics import EVENTS
 from chat_gateway_ws.room_feeds import RoomFeeds
@@ -95,6 +96,7 @@ class Events:
         feeds: RoomFeeds,
         batcher: SendBatcher,
         catch_up: CatchUp,
+        drain: Drain,
         *,
         max_pending_sends: int,
     ) -> None:
@@ -102,6 +104,7 @@ class Events:
         self._feeds = feeds
         self._batcher = batcher
         self._catch_up = catch_up
+        self._drain = drain
         self._max_pending_sends = max_pending_sends
         self._tasks = TaskSet()
         self._handlers: dict[str, tuple[str, Handler]] = {}
@@ -133,6 +136,7 @@ class Events:
             reply.raised(error)
 
     def _send_message(self, connection: Connection, payload: Any, reply: Reply) -> None:
+        self._drain.require_open()
         body = SendMessage.model_validate(payload)
         if connection.pending_sends >= self._max_pending_sends:
             raise Busy

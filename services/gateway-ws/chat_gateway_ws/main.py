@@ -19,6 +19,7 @@ from chat_gateway_ws.catch_up import CatchUp
 from chat_gateway_ws.clients import AuthClient, MessagingClient, RoomsClient
 from chat_gateway_ws.connections import Connections
 from chat_gateway_ws.consumers import LiveUpdates
+from chat_gateway_ws.drain import Drain
 from chat_gateway_ws.events import Events
 from chat_gateway_ws.memberships import Memberships
 from chat_gateway_ws.presence import Presence
@@ -63,14 +64,17 @@ def create_app(settings: Settings) -> FastAPI:
     )
     batcher = SendBatcher(messaging)
     catch_up = CatchUp(memberships, feeds, messaging)
-    events = Events(connections, feeds, batcher, catch_up, max_pending_sends=settings.max_pending_sends)
+    drain = Drain(connections, settings.drain_window)
+    events = Events(
+        connections, feeds, batcher, catch_up, drain, max_pending_sends=settings.max_pending_sends
+    )
     server = ChatServer(settings)
     verifier = TokenVerifier(
         KeySet(fetch_keys), issuer=settings.token_issuer, audience=settings.token_audience
     )
     guard = SessionGuard(redis.client, auth_http)
     admission = Admission(
-        settings, server, verifier, guard, auth, connections, memberships, feeds, presence, events
+        settings, server, verifier, guard, auth, connections, memberships, feeds, presence, events, drain
     )
     updates = LiveUpdates(bus, connections, memberships, feeds, admission)
 
@@ -91,23 +95,26 @@ def create_app(settings: Settings) -> FastAPI:
             updates,
             bus,
         ],
-        checks={"redis": redis.check, "subscription": feeds.subscriber.check},
+        checks={"redis": redis.check, "subscription": feeds.subscriber.check, "drain": drain.check},
     )
     app.include_router(api.router)
     app.state.chat_server = server
+    app.state.drain = drain
     app.state.socketio = socketio.ASGIApp(server, other_asgi_app=app, socketio_path="socket.io")
     return app
 
 
 class GatewayServer(uvicorn.Server):
-    """Lets go of waiting polls first when it stops; WebSockets are closed by uvicorn itself."""
+    """Drains first when it stops: uvicorn itself would begin by closing every WebSocket."""
 
-    def __init__(self, config: uvicorn.Config, chat_server: ChatServer) -> None:
+    def __init__(self, config: uvicorn.Config, drain: Drain, chat_server: ChatServer) -> None:
         super().__init__(config)
+        self._drain = drain
         self._chat_server = chat_server
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Stop serving."""
+        await self._drain.run()
         self._chat_server.release_polls()
         await super().shutdown(sockets)
 
@@ -132,4 +139,4 @@ async def serve(app: FastAPI, settings: Settings) -> None:
         forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    await GatewayServer(config, app.state.chat_server).serve()
+    await GatewayServer(config, app.state.drain, app.state.chat_server).serve()

@@ -3,6 +3,8 @@
 from chat_shared.settings import ServiceSettings, setting
 from pydantic import Field
 
+DRAIN_SECONDS = {"production": 10.0, "development": 0.0}
+
 
 class Settings(ServiceSettings):
     """What the gateway needs beside the common settings."""
@@ -53,9 +55,21 @@ class Settings(ServiceSettings):
     presence_max_members: int = setting(
         200, "CHAT_PRESENCE_MAX_MEMBERS", "Larger rooms get no user-online and user-offline events", ge=1
     )
+    drain_seconds: float | None = setting(
+        None,
+        "CHAT_DRAIN_SECONDS",
+        "Over how long sockets are sent elsewhere before a gateway stops; default 10, in development 0",
+        ge=0,
+        le=300,
+    )
     session_check_seconds: float = setting(
         25, "CHAT_SESSION_CHECK_SECONDS", "How often auth is asked whether sessions still live", ge=1, le=30
     )
     head_check_seconds: float = setting(
         2, "CHAT_HEAD_CHECK_SECONDS", "How often delivered positions are compared with the log", ge=0.1, le=60
     )
+
+    @property
+    def drain_window(self) -> float:
+        """Seconds over which sockets are closed when the gateway stops."""
+        return DRAIN_SECONDS[self.environment] if self.drain_seconds is None else self.drain_seconds

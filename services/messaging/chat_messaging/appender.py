@@ -231,6 +231,8 @@ class RoomAppender:
         """
         if not keep_head:
             self._head = None
+            for draft in drafts:
+                draft.maybe_stored = True
         deadline = max(draft.deadline for draft in drafts)
         while True:
             try:

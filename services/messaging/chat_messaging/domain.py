@@ -10,7 +10,7 @@ import orjson
 from bson import ObjectId
 from chat_shared.contracts.base import format_timestamp
 from chat_shared.contracts.internal import SendError, SendResult
-from chat_shared.errors import ChatError
+from chat_shared.errors import ChatError, OutcomeUnknown
 
 from chat_messaging.errors import Busy, IdempotencyConflict
 
@@ -80,6 +80,8 @@ class Draft:
     deadline: float
     """Monotonic time at which its sender stops waiting."""
     answer: asyncio.Future[SendResult]
+    maybe_stored: bool = False
+    """An insert of it went unanswered: whatever refuses it now, it may be in the log."""
     repeats: list["Draft"] = field(default_factory=list)
     """The same message, sent again while this one is under way."""
 
@@ -118,6 +120,8 @@ class Draft:
 
     def refused(self, error: ChatError) -> None:
         """Answer: it is not in the log, or nobody knows."""
+        if self.maybe_stored:
+            error = OutcomeUnknown()
         self._answer(failed(error))
         for repeat in self.repeats:
             repeat.refused(error if error.retryable else Busy())
