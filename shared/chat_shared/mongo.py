@@ -100,6 +100,10 @@ class Mongo:
             raise Unavailable("MongoDB is not ready")
         await self.database.command("ping")
 
+    def start_session(self) -> AsyncClientSession:
+        """Return a session for a transaction that its caller drives itself; use it with `async with`."""
+        return self._client.start_session()
+
     async def transaction(self, work: Callable[[AsyncClientSession], Awaitable[ResultT]]) -> ResultT:
         """Run `work(session)` in a durable multi-document transaction and return its result.
 

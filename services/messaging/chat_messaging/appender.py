@@ -23,7 +23,7 @@ from chat_messaging.domain import Committed, Draft, MessageKey, Placed, committe
 from chat_messaging.errors import Busy, NotAMember
 from chat_messaging.metrics import APPEND_RETRIES, APPEND_SECONDS, APPENDED, BATCH_SIZE
 from chat_messaging.outcomes import Cause, interpret
-from chat_messaging.store.room_log import RoomLogStore
+from chat_messaging.store.room_log import RoomLogStore, lost_race
 
 log = get_logger(__name__)
 
@@ -140,20 +140,17 @@ class RoomAppender:
 
     async def _attempt(self, drafts: list[Draft]) -> list[Draft]:
         """Insert once; return what has to be tried again with other numbers."""
+        if self._head is None and self._is_contended:
+            return await self._attempt_behind_rival(drafts)
         try:
             head = await self._read_head()
         except PyMongoError:
             for draft in drafts:
                 draft.refused(Unavailable("MongoDB is away; nothing was stored"))
             return []
-        now = utc_now()
-        places = [
-            Placed(draft.message_id, head + number, now) for number, draft in enumerate(drafts, start=1)
-        ]
-        documents = [draft.document(place.seq, now) for draft, place in zip(drafts, places, strict=True)]
+        places = _places_behind(head, drafts)
         try:
-            # The last one's time: who gave up before that asks again, and must not cost the others theirs.
-            await self._insert(documents, max(draft.deadline for draft in drafts))
+            await self._insert(_documents(drafts, places), _deadline(drafts))
         except BulkWriteError as error:
             return await self._after_failure(drafts, places, error)
         except PyMongoError as error:
@@ -162,10 +159,39 @@ class RoomAppender:
         self._committed(drafts, places)
         return []
 
+    async def _attempt_behind_rival(self, drafts: list[Draft]) -> list[Draft]:
+        """Insert once behind what another process is writing; return what has to be tried again."""
+        places: list[Placed] = []
+
+        def documents_behind(head: int) -> list[Document]:
+            places[:] = _places_behind(head, drafts)
+            return _documents(drafts, places)
+
+        try:
+            timeout = max(0.05, _deadline(drafts) - time.monotonic())
+            await self._parts.store.insert_behind_head(self._room_id, documents_behind, timeout=timeout)
+        except BulkWriteError as error:
+            return await self._after_refused_transaction(drafts, error)
+        except (PyMongoError, TimeoutError) as error:
+            if isinstance(error, PyMongoError) and lost_race(error):
+                return drafts
+            log.warning("transaction without an answer", room_id=self._room_id, error=repr(error)[:200])
+            return await self._resolve(drafts)
+        self._is_contended = False
+        self._committed(drafts, places)
+        return []
+
+    async def _after_refused_transaction(self, drafts: list[Draft], error: BulkWriteError) -> list[Draft]:
+        """Nothing was inserted: answer what is in the log already, and try the rest again."""
+        failure = interpret(error.details)
+        APPEND_RETRIES.labels(failure.cause.name.lower()).inc()
+        if failure.cause is Cause.UNKNOWN and not lost_race(error):
+            return await self._resolve(drafts)
+        return await self._answer_stored(drafts) if failure.cause is Cause.KEY_TAKEN else drafts
+
     async def _read_head(self) -> int:
         if self._head is None:
-            self._head = await self._parts.store.latest_seq(self._room_id, settled=not self._is_contended)
-            self._is_contended = False
+            self._head = await self._parts.store.latest_seq(self._room_id)
         return self._head
 
     async def _insert(self, documents: list[Document], deadline: float) -> None:
@@ -257,3 +283,17 @@ class RoomAppender:
             self._parts.on_committed([committed_entry(draft, place)])
         else:
             draft.matches(place, entry["bodyHash"])
+
+
+def _places_behind(head: int, drafts: Sequence[Draft]) -> list[Placed]:
+    now = utc_now()
+    return [Placed(draft.message_id, head + number, now) for number, draft in enumerate(drafts, start=1)]
+
+
+def _documents(drafts: Sequence[Draft], places: Sequence[Placed]) -> list[Document]:
+    return [draft.document(place.seq, place.created_at) for draft, place in zip(drafts, places, strict=True)]
+
+
+def _deadline(drafts: Sequence[Draft]) -> float:
+    """The last one's time: who gave up before that asks again, and must not cost the others theirs."""
+    return max(draft.deadline for draft in drafts)

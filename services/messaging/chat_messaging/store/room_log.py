@@ -1,13 +1,16 @@
 """Collection `room_log`: one document per entry of a room, numbered densely by `seq`."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import pymongo
 from bson import ObjectId
-from chat_shared.mongo import Document, Mongo
+from chat_shared.mongo import DURABLE, Document, Mongo
 from pymongo import ASCENDING, DESCENDING, IndexModel, WriteConcern
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import ReadPreference
 
 from chat_messaging.domain import PENDING, MessageKey
 
@@ -15,12 +18,19 @@ PENDING_INDEX = "pending"
 READ_LIMIT_SECONDS = 5.0
 
 
+def lost_race(error: PyMongoError) -> bool:
+    """Tell whether a transaction failed as a whole because of another one: nothing of it was stored."""
+    return error.has_error_label("TransientTransactionError") and not error.has_error_label(
+        "UnknownTransactionCommitResult"
+    )
+
+
 class RoomLogStore:
     """Reads and writes the log. Reads are majority unless they say otherwise."""
 
     def __init__(self, mongo: Mongo) -> None:
+        self._mongo = mongo
         self._log = mongo.collection("room_log")
-        self._local = self._log.with_options(read_concern=ReadConcern("local"))
         self._linearizable = self._log.with_options(read_concern=ReadConcern("linearizable"))
         self._flags = self._log.with_options(write_concern=WriteConcern(w=1))
         mongo.prepare_with(self._create_indexes)
@@ -56,16 +66,45 @@ class RoomLogStore:
         with pymongo.timeout(timeout):
             await self._log.insert_many(documents, ordered=True)
 
-    async def latest_seq(self, room_id: str, *, settled: bool = True) -> int:
-        """Return the highest `seq` on the primary: the next insert has to follow it.
+    async def insert_behind_head(
+        self, room_id: str, documents_behind: Callable[[int], list[Document]], *, timeout: float
+    ) -> int:
+        """Read the head and insert behind it in one transaction; return the head that was followed.
+
+        Where writers race for a room, waiting until a majority has the other's entries would lose every
+        race, and following them without waiting could leave a hole for ever: a failover between the read and
+        the insert may roll them back. A transaction stays on one primary or fails as a whole.
 
         Args:
-            settled: wait until a majority has it. Otherwise a failover could roll it back before our insert
-                arrives at the next primary, which would leave a hole for ever.
+            documents_behind: makes the entries that follow a head.
+            timeout: seconds to wait; after that the commit may have happened all the same.
+
+        Raises:
+            BulkWriteError: an entry is in the way; nothing was inserted.
+            PyMongoError: see `lost_race`; otherwise the outcome is unknown.
+            TimeoutError: the outcome is unknown.
         """
-        log = self._linearizable if settled else self._local
+        # Not `pymongo.timeout`: when that is over, the driver does not even send the abort, and the open
+        # transaction would keep everybody else out of the room for a minute.
+        async with (
+            asyncio.timeout(timeout),
+            self._mongo.start_session() as session,
+            await session.start_transaction(ReadConcern("majority"), DURABLE, ReadPreference.PRIMARY),
+        ):
+            last = await self._log.find_one(
+                {"roomId": ObjectId(room_id)}, {"seq": 1}, sort=[("seq", DESCENDING)], session=session
+            )
+            head: int = last["seq"] if last else 0
+            await self._log.insert_many(documents_behind(head), ordered=True, session=session)
+        return head
+
+    async def latest_seq(self, room_id: str) -> int:
+        """Return the highest `seq` on the primary, once a majority has it: the next insert has to follow it.
+
+        Anything less could be rolled back by a failover that the insert survives, and leave a hole for ever.
+        """
         with pymongo.timeout(READ_LIMIT_SECONDS):
-            last = await log.find_one(
+            last = await self._linearizable.find_one(
                 {"roomId": ObjectId(room_id)}, {"_id": 0, "seq": 1}, sort=[("seq", DESCENDING)]
             )
         return last["seq"] if last else 0
