@@ -18,7 +18,7 @@ from chat_shared.lifecycle import Component
 from chat_shared.logging import configure_logging, get_logger
 from chat_shared.metrics import metrics_endpoint
 from chat_shared.middleware import PreparationGate, RequestContextMiddleware
-from chat_shared.settings import ServiceSettings
+from chat_shared.settings import KEEP_ALIVE_SECONDS, ServiceSettings
 
 log = get_logger(__name__)
 
@@ -142,6 +142,7 @@ async def _serve(app: FastAPI, settings: ServiceSettings) -> None:
         ws="none",
         lifespan="on",
         forwarded_allow_ips=settings.trusted_proxies,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     await uvicorn.Server(config).serve()

@@ -12,6 +12,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 MIN_SECRET_LENGTH = 32
 MIN_SECRET_VARIETY = 10
+
+#: How long a server keeps an idle connection: longer than any of its clients does (Traefik 90 s, our own
+#: calls 30 s), so that it is never the server who closes one just when a request is on its way.
+KEEP_ALIVE_SECONDS = 120
 _SAMPLE_WORDS = ("changeme", "change-me", "example", "secret", "password", "default")
 
 

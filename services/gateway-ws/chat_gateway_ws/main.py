@@ -10,6 +10,7 @@ from chat_shared.http import ServiceClient
 from chat_shared.ids import uuid7
 from chat_shared.redis import RedisConnection
 from chat_shared.sessions import SessionGuard
+from chat_shared.settings import KEEP_ALIVE_SECONDS
 from chat_shared.tokens import KeySet, TokenVerifier
 from fastapi import FastAPI
 
@@ -137,6 +138,7 @@ async def serve(app: FastAPI, settings: Settings) -> None:
         ws_ping_interval=None,
         lifespan="on",
         forwarded_allow_ips=settings.trusted_proxies,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     await GatewayServer(config, app.state.drain, app.state.chat_server).serve()
