@@ -100,9 +100,17 @@ async def crash_at(process: "ManagedProcess", point: str) -> None:
 
 @pytest.mark.parametrize(
     "point",
-    ["before_insert", "after_insert", "before_fanout", "before_confirm", "before_flag"],
+    [
+        "before_seal",
+        "before_insert",
+        "after_insert",
+        "before_answer",
+        "before_fanout",
+        "before_confirm",
+        "before_flag",
+    ],
 )
-async def test_messaging_dies_between_commit_and_acknowledgement(
+async def test_messaging_dies_on_the_way_of_a_message(
     restored: "Stack", api: ApiClient, chat_url: str, new_user: NewUser, new_room: NewRoom, point: str
 ) -> None:
     victim = restored.process("messaging-1")

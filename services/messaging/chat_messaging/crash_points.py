@@ -4,7 +4,16 @@ import os
 from collections import Counter
 from typing import Literal, get_args
 
-Point = Literal["before_insert", "after_insert", "before_fanout", "before_confirm", "before_flag"]
+#: In the order of a message's life.
+Point = Literal[
+    "before_seal",
+    "before_insert",
+    "after_insert",
+    "before_answer",
+    "before_fanout",
+    "before_confirm",
+    "before_flag",
+]
 POINTS: tuple[str, ...] = get_args(Point)
 KILLED = 137
 
@@ -16,13 +25,13 @@ class CrashPoints:
         """`where`: `<point>:<n>`, or empty for a process that never ends itself.
 
         Raises:
-            ValueError: there is no such point.
+            ValueError: there is no such point, or `n` is not a number from 1.
         """
         self._point, _, count = where.partition(":")
         self._count = int(count or 1)
         self._passed: Counter[str] = Counter()
-        if self._point and self._point not in POINTS:
-            raise ValueError(f"CHAT_CRASH_AT knows {', '.join(POINTS)}")
+        if (self._point and self._point not in POINTS) or self._count < 1:
+            raise ValueError(f"CHAT_CRASH_AT is <point>:<n>, and the points are {', '.join(POINTS)}")
 
     def passing(self, point: Point) -> None:
         """End the process, like kill -9, when this is the moment; otherwise nothing."""

@@ -41,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
     mongo = Mongo(settings.mongo_url, "chat_messaging")
     redis = RedisConnection(settings.redis_url)
     bus = Bus(settings.amqp_url, source="messaging")
-    crash_points = CrashPoints(settings.crash_at if settings.is_development else "")
+    crash_points = CrashPoints(settings.crash_at)
 
     log_store = RoomLogStore(mongo)
     keys = RoomKeys(RoomKeyStore(mongo), MasterKeys.parse(settings.master_keys.get_secret_value()))
@@ -55,7 +55,9 @@ def create_app(settings: Settings) -> FastAPI:
     parts = AppenderParts(log_store, may_write, fanout.enqueue, crash_points, settings.max_waiting_per_room)
     appenders = Appenders(parts, max_waiting=settings.max_waiting)
     reader = Reader(log_store, keys)
-    sending = Sending(memberships, MediaClient(media_http, settings.public_url), keys, appenders)
+    sending = Sending(
+        memberships, MediaClient(media_http, settings.public_url), keys, appenders, crash_points
+    )
     leases = LeaseStore(mongo, f"{settings.instance}.{uuid7()}")
     sweep = Sweep(mongo, log_store, leases, reader, fanout, relay, after_seconds=settings.sweep_after_seconds)
     CacheUpdates(bus, memberships, keys)

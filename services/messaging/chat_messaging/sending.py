@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 
 from chat_messaging.appenders import Appenders
 from chat_messaging.clients import MediaClient
+from chat_messaging.crash_points import CrashPoints
 from chat_messaging.domain import Body, Draft, MessageKey, failed
 from chat_messaging.errors import ImageNotFound
 from chat_messaging.membership import Member, Memberships
@@ -29,12 +30,18 @@ class Sending:
     """Checks, seals and appends messages; every item gets an outcome."""
 
     def __init__(
-        self, memberships: Memberships, media: MediaClient, keys: RoomKeys, appenders: Appenders
+        self,
+        memberships: Memberships,
+        media: MediaClient,
+        keys: RoomKeys,
+        appenders: Appenders,
+        crash_points: CrashPoints,
     ) -> None:
         self._memberships = memberships
         self._media = media
         self._keys = keys
         self._appenders = appenders
+        self._crash_points = crash_points
 
     async def send(self, items: Sequence[SendItem]) -> list[SendResult]:
         """Append messages and return their outcomes in the order of the items.
@@ -48,6 +55,7 @@ class Sending:
         refusals = await self._memberships.refusals({Member(item.room_id, item.sender_id) for item in items})
         allowed = [item for item in items if Member(item.room_id, item.sender_id) not in refusals]
         images = await self._attach_images(allowed)
+        self._crash_points.passing("before_seal")
         answers = [
             self._refused(refusals[Member(item.room_id, item.sender_id)])
             if Member(item.room_id, item.sender_id) in refusals
@@ -57,6 +65,7 @@ class Sending:
         done, _ = await asyncio.wait(
             answers, timeout=max(0.0, deadline - time.monotonic()) + ANSWER_MARGIN_SECONDS
         )
+        self._crash_points.passing("before_answer")
         return [answer.result() if answer in done else failed(OutcomeUnknown()) for answer in answers]
 
     def _refused(self, error: ChatError) -> asyncio.Future[SendResult]:

@@ -1,10 +1,13 @@
 """The settings of messaging."""
 
+from typing import Self
+
 from chat_shared.crypto import MasterKeys
 from chat_shared.rate_limits import RateText
 from chat_shared.settings import ServiceSettings, setting
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from chat_messaging.crash_points import CrashPoints
 from chat_messaging.domain import REST_SEND
 
 SEND_RATES = {"production": "200/10 seconds", "development": "10000/10 seconds"}
@@ -41,6 +44,13 @@ class Settings(ServiceSettings):
     def _well_formed(cls, value: SecretStr) -> SecretStr:
         MasterKeys.parse(value.get_secret_value())
         return value
+
+    @model_validator(mode="after")
+    def _crash_in_development_only(self) -> Self:
+        if self.crash_at and not self.is_development:
+            raise ValueError("CHAT_CRASH_AT is set: it ends the process on purpose, so development only")
+        CrashPoints(self.crash_at)
+        return self
 
     @property
     def rates(self) -> dict[str, str]:

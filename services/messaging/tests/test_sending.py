@@ -76,7 +76,11 @@ async def sending(mongo: Mongo) -> AsyncIterator[Sending]:
             running.push_async_callback(part.stop)
         await mongo.wait_prepared()
         yield Sending(
-            Memberships(rooms, lambda: True), MediaClient(media, "http://chat.example"), keys, appenders
+            Memberships(rooms, lambda: True),
+            MediaClient(media, "http://chat.example"),
+            keys,
+            appenders,
+            CrashPoints(),
         )
 
 
