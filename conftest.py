@@ -17,7 +17,7 @@ from chat_local.stack import Stack, StackOptions
 # Settings of the services under test, by instance, by service, or for all of them (`*`).
 TEST_ENV: dict[str, dict[str, str]] = {
     "*": {"CHAT_LOG_LEVEL": "info"},
-    "gateway-ws": {"CHAT_PRESENCE_GRACE_SECONDS": "0.5"},
+    "gateway-ws": {"CHAT_PRESENCE_GRACE_SECONDS": "0.5", "CHAT_HEADS_SECONDS": "2"},
 }
 
 # The machine's own settings must not change what is tested.

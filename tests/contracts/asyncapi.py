@@ -27,6 +27,7 @@ SERVER_EVENTS: dict[str, type[BaseModel]] = {
     "user-left": sockets.RoomPresence,
     "new-message": sockets.Message,
     "message-history": sockets.MessageHistory,
+    "heads": sockets.DeliveredHeads,
     "typing": sockets.TypingNotice,
     "room-updated": sockets.RoomChanged,
     "room-deleted": sockets.RoomGone,

@@ -78,7 +78,8 @@ class TestJoinRoom:
     async def test_newest_fifty(self, connect: Connect, sixty: str, alice: User, bob: User) -> None:
         other = await connect(bob, gateway=1)
         socket = await connect(alice, gateway=0)
-        assert await socket.done("join_room", {"roomId": sixty}) == {"ok": True, "roomId": sixty, "head": 60}
+        answer = await socket.done("join_room", {"roomId": sixty})
+        assert answer == {"ok": True, "roomId": sixty, "head": 60, "epoch": 1, "reset": False}
         history = check_history(await socket.wait_for("message-history"))
         assert (history.room_id, history.head) == (sixty, 60)
         assert [message.seq for message in history.messages] == list(range(11, 61))
@@ -99,16 +100,28 @@ class TestJoinRoom:
         room_id = (await new_room(alice))["id"]
         socket = await connect(alice)
         assert (await socket.done("join_room", {"roomId": room_id}))["head"] == 0
-        assert await socket.wait_for("message-history") == {"roomId": room_id, "messages": [], "head": 0}
+        empty = {"roomId": room_id, "messages": [], "head": 0, "epoch": 1, "reset": False}
+        assert await socket.wait_for("message-history") == empty
 
-    @pytest.mark.parametrize(("after", "expected"), [(57, [58, 59, 60]), (60, []), (61, [])])
+    @pytest.mark.parametrize(("after", "expected"), [(57, [58, 59, 60]), (60, [])])
     async def test_after(
         self, connect: Connect, sixty: str, alice: User, after: int, expected: list[int]
     ) -> None:
         socket = await connect(alice)
-        await socket.done("join_room", {"roomId": sixty, "after": after})
+        answer = await socket.done("join_room", {"roomId": sixty, "after": after, "epoch": 1})
         history = await socket.wait_for("message-history")
         assert (seqs(history["messages"]), history["head"]) == (expected, 60)
+        assert (answer["reset"], history["reset"]) == (False, False)
+
+    @pytest.mark.parametrize("position", [{"after": 61}, {"after": 57, "epoch": 2}])
+    async def test_a_position_that_is_none_gets_the_newest_instead(
+        self, connect: Connect, sixty: str, alice: User, position: dict[str, int]
+    ) -> None:
+        socket = await connect(alice)
+        answer = await socket.done("join_room", {"roomId": sixty, **position})
+        assert answer == {"ok": True, "roomId": sixty, "head": 60, "epoch": 1, "reset": True}
+        history = await socket.wait_for("message-history")
+        assert (history["reset"], seqs(history["messages"])) == (True, list(range(11, 61)))
 
     async def test_after_in_pages(self, connect: Connect, long_room: str, alice: User) -> None:
         socket = await connect(alice)
@@ -128,8 +141,10 @@ class TestJoinRoom:
         self, connect: Connect, long_room: str, alice: User
     ) -> None:
         socket = await connect(alice)
-        await socket.done("join_room", {"roomId": long_room, "after": LONG - MAX_MISSED - 1})
+        position = {"roomId": long_room, "after": LONG - MAX_MISSED - 1}
+        assert (await socket.done("join_room", position))["reset"] is True
         history = await socket.wait_for("message-history")
+        assert history["reset"] is True
         assert seqs(history["messages"]) == list(range(LONG - 49, LONG + 1))
 
     async def test_answer_comes_before_the_history(
@@ -202,6 +217,7 @@ class TestSync:
         )
         assert answer == {
             "ok": True,
+            "epoch": 1,
             "rooms": [
                 {"roomId": sixty, "head": 60, "reset": False},
                 {"roomId": quiet, "head": 0, "reset": False},
@@ -258,6 +274,13 @@ class TestSync:
         answer = await socket.done("sync", {"rooms": [{"roomId": sixty, "after": 61}]})
         assert answer["rooms"] == [{"roomId": sixty, "head": 60, "reset": True}]
 
+    async def test_another_epoch_is_told(self, connect: Connect, sixty: str, alice: User) -> None:
+        socket = await connect(alice)
+        answer = await socket.done("sync", {"rooms": [{"roomId": sixty, "after": 55}], "epoch": 2})
+        assert answer["epoch"] == 1
+        assert answer["rooms"] == [{"roomId": sixty, "head": 60, "reset": True}]
+        assert socket.events("new-message") == []
+
     async def test_live_after_a_reset(self, connect: Connect, new_room: NewRoom, alice: User) -> None:
         room_id = (await new_room(alice))["id"]
         socket = await connect(alice)
@@ -287,6 +310,8 @@ class TestSync:
             {"rooms": [{"roomId": UNKNOWN}]},
             {"rooms": [{"roomId": UNKNOWN, "after": -1}]},
             {"rooms": {"roomId": UNKNOWN, "after": 0}},
+            {"rooms": [{"roomId": UNKNOWN, "after": 0}], "epoch": 0},
+            {"rooms": [{"roomId": UNKNOWN, "after": 0}], "epoch": "1"},
             {},
         ],
     )

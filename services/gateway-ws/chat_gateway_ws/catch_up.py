@@ -1,7 +1,7 @@
 """Catching up: what a socket missed in a room, in order, and then the live messages without a seam."""
 
 import orjson
-from chat_shared.contracts.sockets import AckError, SyncedRoom, SyncPosition
+from chat_shared.contracts.sockets import AckError, AckJoined, SyncedRoom, SyncPosition
 from chat_shared.errors import ChatError, Unavailable
 
 from chat_gateway_ws.clients import MessagingClient
@@ -35,8 +35,14 @@ class CatchUp:
             raise RoomNotFound  # the membership or the socket ended while we subscribed
         return feed, feed.hold(connection)
 
-    async def join(self, connection: Connection, room_id: str, after: int | None) -> "Joining":
+    async def join(
+        self, connection: Connection, room_id: str, after: int | None, epoch: int | None = None
+    ) -> "Joining":
         """Begin to show a room: returns its head and the history to send, with live messages on hold.
+
+        Args:
+            after: the last `seq` that the client has, to go on from.
+            epoch: the one in which it got that, as far as it says.
 
         Raises:
             ChatError: not a member, no such room, or a service is away; the socket is live as before.
@@ -45,12 +51,17 @@ class CatchUp:
         try:
             first = await self.history_page(room_id, after)
             self.require_recent(first.head, hold)
-            if after is not None and first.head - after > MAX_MISSED:
+            if after is not None and self._must_reset(first.head, after, epoch):
                 first, after = await self.history_page(room_id, None), None
+                first.reset = True
         except BaseException:
             feed.release(connection, hold, 0)
             raise
         return Joining(self, connection, feed, hold, first, follow=after is not None)
+
+    def _must_reset(self, head: int, after: int, epoch: int | None) -> bool:
+        """Tell whether a client at `after` has to begin anew instead of going on."""
+        return self._messaging.epoch.is_other(epoch) or not 0 <= head - after <= MAX_MISSED
 
     async def history_page(self, room_id: str, after: int | None) -> "HistoryPage":
         """Return the newest page of a room, or the one that follows `after`."""
@@ -70,12 +81,19 @@ class CatchUp:
         if head < hold.since:
             raise Unavailable
 
-    async def sync(self, connection: Connection, position: SyncPosition) -> SyncedRoom:
+    @property
+    def epoch(self) -> int | None:
+        """The log's epoch; None when messaging has never answered."""
+        return self._messaging.epoch.current
+
+    async def sync(
+        self, connection: Connection, position: SyncPosition, epoch: int | None = None
+    ) -> SyncedRoom:
         """Send what a socket missed in one room since `position`; failures are part of the answer."""
         try:
             feed, hold = await self._begin(connection, position.room_id)
             try:
-                return await self._replay(connection, feed, hold, position.after)
+                return await self._replay(connection, feed, hold, position.after, epoch)
             except BaseException:
                 feed.release(connection, hold, position.after)
                 raise
@@ -83,11 +101,13 @@ class CatchUp:
             problem = AckError(code=error.code, message=error.message, retryable=error.retryable)
             return SyncedRoom(room_id=position.room_id, head=0, error=problem)
 
-    async def _replay(self, connection: Connection, feed: RoomFeed, hold: Hold, after: int) -> SyncedRoom:
+    async def _replay(
+        self, connection: Connection, feed: RoomFeed, hold: Hold, after: int, epoch: int | None
+    ) -> SyncedRoom:
         page = await self._messaging.entries(feed.room_id, after, PAGE)
         head = page.head
         self.require_recent(head, hold)
-        if not 0 <= head - after <= MAX_MISSED:
+        if self._must_reset(head, after, epoch):
             feed.release(connection, hold, 0)
             return SyncedRoom(room_id=feed.room_id, head=head, reset=True)
         last = after
@@ -106,14 +126,21 @@ class CatchUp:
 class HistoryPage:
     """One `message-history` payload, kept as the JSON it came in."""
 
-    __slots__ = ("count", "head", "last", "payload")
+    __slots__ = ("_json", "count", "epoch", "head", "last", "reset")
 
     def __init__(self, payload: bytes, after: int) -> None:
         content = orjson.loads(payload)
-        self.payload = payload
+        self._json = payload
+        self.reset = False
+        self.epoch: int = content["epoch"]
         self.head: int = content["head"]
         self.count = len(content["messages"])
         self.last: int = content["messages"][-1]["seq"] if self.count else after
+
+    @property
+    def payload(self) -> bytes:
+        """The payload as clients get it."""
+        return self._json[:-1] + (b',"reset":true}' if self.reset else b',"reset":false}')
 
 
 class Joining:
@@ -139,9 +166,10 @@ class Joining:
         self._follow = follow
 
     @property
-    def head(self) -> int:
-        """The head of the room when its history was read."""
-        return self._first.head
+    def answer(self) -> AckJoined:
+        """The acknowledgement: where the room stood when its history was read."""
+        first = self._first
+        return AckJoined(room_id=self._feed.room_id, head=first.head, epoch=first.epoch, reset=first.reset)
 
     async def send_history(self) -> None:
         """Send the history, page by page where the client is far behind, then what came meanwhile.

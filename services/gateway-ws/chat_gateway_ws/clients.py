@@ -21,14 +21,17 @@ from chat_shared.contracts.internal import (
 )
 from chat_shared.http import ServiceClient
 
+from chat_gateway_ws.epoch import LogEpoch
+
 ENTRIES_PAGE = 500
 
 
 class MessagingClient:
-    """The room log."""
+    """The room log. An answer of another epoch than the one before it is refused."""
 
     def __init__(self, http: ServiceClient) -> None:
         self._http = http
+        self.epoch = LogEpoch()
 
     def instance_for(self, room_id: EntityId) -> str:
         """Return the instance that a room's messages go to first."""
@@ -43,12 +46,15 @@ class MessagingClient:
     async def heads(self, room_ids: list[EntityId]) -> dict[EntityId, int]:
         """Return the committed head of each room."""
         answer = await self._http.post("/internal/v1/heads", HeadsQuery(room_ids=room_ids), Heads)
+        self.epoch.observe(answer.epoch)
         return answer.heads
 
     async def entries(self, room_id: EntityId, after: int, limit: int = ENTRIES_PAGE) -> RoomEntries:
         """Return up to `limit` entries that follow `after`, as ready-made frames."""
         path = f"/internal/v1/rooms/{room_id}/entries?after={after}&limit={limit}"
-        return await self._http.get(path, RoomEntries)
+        answer = await self._http.get(path, RoomEntries)
+        self.epoch.observe(answer.epoch)
+        return answer
 
     async def history(self, room_id: EntityId, after: int | None, limit: int) -> bytes:
         """Return a `message-history` payload as JSON: the newest page, or what follows `after`."""

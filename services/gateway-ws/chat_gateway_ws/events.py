@@ -10,7 +10,6 @@ from chat_shared.contracts.sockets import (
     AckDone,
     AckError,
     AckFailed,
-    AckJoined,
     AckSent,
     AckSynced,
     ErrorNotice,
@@ -167,8 +166,8 @@ class Events:
         body = JoinRoom.model_validate(payload)
 
         async def join() -> None:
-            joining = await self._catch_up.join(connection, body.room_id, body.after)
-            reply.done(AckJoined(room_id=body.room_id, head=joining.head))
+            joining = await self._catch_up.join(connection, body.room_id, body.after, body.epoch)
+            reply.done(joining.answer)
             await joining.send_history()
             await self._tell_others("user-joined", connection, body.room_id)
 
@@ -189,7 +188,8 @@ class Events:
         body = Sync.model_validate(payload)
 
         async def sync() -> None:
-            reply.done(AckSynced(rooms=[await self._catch_up.sync(connection, room) for room in body.rooms]))
+            rooms = [await self._catch_up.sync(connection, room, body.epoch) for room in body.rooms]
+            reply.done(AckSynced(epoch=self._catch_up.epoch, rooms=rooms))
 
         self._queue(connection, sync, reply)
 

@@ -22,6 +22,7 @@ from chat_gateway_ws.connections import Connections
 from chat_gateway_ws.consumers import LiveUpdates
 from chat_gateway_ws.drain import Drain
 from chat_gateway_ws.events import Events
+from chat_gateway_ws.heads_beat import HeadsBeat
 from chat_gateway_ws.memberships import Memberships
 from chat_gateway_ws.presence import Presence
 from chat_gateway_ws.room_feeds import RoomFeeds
@@ -65,6 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     batcher = SendBatcher(messaging)
     catch_up = CatchUp(memberships, feeds, messaging)
+    heads_beat = HeadsBeat(connections, feeds, messaging.epoch, interval_seconds=settings.heads_seconds)
     drain = Drain(connections, settings.drain_window)
     events = Events(
         connections, feeds, batcher, catch_up, drain, max_pending_sends=settings.max_pending_sends
@@ -91,6 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
             feeds,
             batcher,
             events,
+            heads_beat,
             presence,
             admission,
             updates,

@@ -68,6 +68,9 @@ class Settings(ServiceSettings):
     head_check_seconds: float = setting(
         2, "CHAT_HEAD_CHECK_SECONDS", "How often delivered positions are compared with the log", ge=0.1, le=60
     )
+    heads_seconds: float = setting(
+        30, "CHAT_HEADS_SECONDS", "How often a socket is told how far its rooms are", ge=0.1, le=3600
+    )
 
     @property
     def drain_window(self) -> float:

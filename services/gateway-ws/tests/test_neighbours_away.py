@@ -183,7 +183,7 @@ async def test_positions_are_checked_whatever_messaging_answered(
 
 def page(first: int, last: int, head: int) -> bytes:
     messages: list[dict[str, Any]] = [{"seq": seq} for seq in range(first, last + 1)]
-    return orjson.dumps({"roomId": ROOM, "messages": messages, "head": head})
+    return orjson.dumps({"roomId": ROOM, "messages": messages, "head": head, "epoch": 1})
 
 
 async def test_a_history_that_breaks_off_ends_the_socket(

@@ -70,6 +70,11 @@ class RoomAppender:
         """Whether nothing waits or is under way."""
         return not self._open
 
+    def forget(self) -> None:
+        """Ask the log again where it ends and what it has: it is another one now."""
+        self._head = None
+        self._recent.clear()
+
     def submit(self, draft: Draft) -> None:
         """Queue a draft; its `answer` will tell what became of it.
 

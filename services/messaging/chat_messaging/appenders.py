@@ -31,6 +31,11 @@ class Appenders:
         """Finish the inserts under way."""
         await self._tasks.finish(STOP_SECONDS)
 
+    def forget(self) -> None:
+        """Take nothing for granted any more of what is in the log."""
+        for appender in self._appenders.values():
+            appender.forget()
+
     def submit(self, draft: Draft) -> None:
         """Queue a draft in its room.
 

@@ -8,6 +8,7 @@ from chat_shared.contracts.base import EntityId
 from chat_shared.contracts.internal import Heads, HeadsQuery, SendBatch, SendResults
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from chat_messaging.epoch import LogEpoch
 from chat_messaging.reading import Reader
 from chat_messaging.sending import Sending
 
@@ -17,7 +18,7 @@ ENTRIES_LIMIT = 500
 HISTORY_LIMIT = 1_000
 
 
-def create_internal_router(reader: Reader, sending: Sending) -> APIRouter:
+def create_internal_router(reader: Reader, sending: Sending, epoch: LogEpoch) -> APIRouter:
     """Return the internal routes. Answers are written directly: they are ours and on the hot path."""
     router = APIRouter(
         prefix="/internal/v1", dependencies=[Depends(require_service)], include_in_schema=False
@@ -33,7 +34,8 @@ def create_internal_router(reader: Reader, sending: Sending) -> APIRouter:
     @router.post("/heads")
     async def heads(query: HeadsQuery) -> Heads:
         """The committed head of each room."""
-        return Heads(heads=await reader.heads(query.room_ids))
+        before = epoch.current
+        return Heads(heads=await reader.heads(query.room_ids), epoch=before)
 
     @router.get("/rooms/{room_id}/entries")
     async def entries(
@@ -42,8 +44,10 @@ def create_internal_router(reader: Reader, sending: Sending) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=ENTRIES_LIMIT)] = ENTRIES_LIMIT,
     ) -> Response:
         """What follows a `seq`, as frames."""
+        before = epoch.current
         frames, head = await reader.frames_after(room_id, after, limit)
-        return Response(orjson.dumps({"entries": frames, "head": head}), media_type=JSON)
+        answer = {"entries": frames, "head": head, "epoch": before}
+        return Response(orjson.dumps(answer), media_type=JSON)
 
     @router.get("/rooms/{room_id}/history")
     async def history(
@@ -53,9 +57,9 @@ def create_internal_router(reader: Reader, sending: Sending) -> APIRouter:
     ) -> Response:
         """A `message-history` payload: the newest messages, or what follows a `seq`."""
         read = reader.before(room_id, None, limit) if after is None else reader.after(room_id, after, limit)
+        before = epoch.current
         messages, head = await read
-        return Response(
-            orjson.dumps({"roomId": room_id, "messages": messages, "head": head}), media_type=JSON
-        )
+        answer = {"roomId": room_id, "messages": messages, "head": head, "epoch": before}
+        return Response(orjson.dumps(answer), media_type=JSON)
 
     return router

@@ -18,6 +18,7 @@ from chat_messaging.clients import MediaClient
 from chat_messaging.consumers import CacheUpdates, RoomCleanup
 from chat_messaging.crash_points import CrashPoints
 from chat_messaging.domain import Draft
+from chat_messaging.epoch import LogEpoch
 from chat_messaging.fanout import Fanout
 from chat_messaging.internal_api import MAX_BATCH_BYTES, create_internal_router
 from chat_messaging.membership import Member, Memberships
@@ -27,6 +28,7 @@ from chat_messaging.room_keys import RoomKeys
 from chat_messaging.sending import Sending
 from chat_messaging.settings import Settings
 from chat_messaging.store.leases import LeaseStore
+from chat_messaging.store.log_meta import LogMetaStore
 from chat_messaging.store.room_keys import RoomKeyStore
 from chat_messaging.store.room_log import RoomLogStore
 from chat_messaging.sweep import Sweep
@@ -54,6 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     parts = AppenderParts(log_store, may_write, fanout.enqueue, crash_points, settings.max_waiting_per_room)
     appenders = Appenders(parts, max_waiting=settings.max_waiting)
+    epoch = LogEpoch(mongo, LogMetaStore(mongo), [appenders.forget, keys.forget_all])
     reader = Reader(log_store, keys)
     sending = Sending(
         memberships, MediaClient(media_http, settings.public_url), keys, appenders, crash_points
@@ -67,12 +70,24 @@ def create_app(settings: Settings) -> FastAPI:
         settings,
         title="Chat messaging",
         description="The room log: history and sending over REST",
-        components=[auth_http, rooms_http, media_http, redis, mongo, bus, relay, fanout, appenders, sweep],
+        components=[
+            auth_http,
+            rooms_http,
+            media_http,
+            redis,
+            mongo,
+            epoch,
+            bus,
+            relay,
+            fanout,
+            appenders,
+            sweep,
+        ],
         checks={"mongodb": mongo.check},
         is_prepared=lambda: mongo.is_prepared,
         max_body_size=MAX_BATCH_BYTES,
     )
     app.state.authenticator = create_authenticator(settings, auth_http, redis.client)
     app.include_router(create_router(reader, sending, memberships, RateLimiter(redis.client, settings.rates)))
-    app.include_router(create_internal_router(reader, sending))
+    app.include_router(create_internal_router(reader, sending, epoch))
     return app

@@ -27,7 +27,7 @@ class Reader:
 
     async def heads(self, room_ids: Sequence[str]) -> dict[str, int]:
         """Return the committed head of each room, 0 for one without entries."""
-        known = await self._store.heads(room_ids)
+        known = await self._store.heads(room_ids) if room_ids else {}
         return {room_id: known.get(room_id, 0) for room_id in room_ids}
 
     async def after(self, room_id: str, seq: int, limit: int) -> tuple[list[dict[str, Any]], int]:

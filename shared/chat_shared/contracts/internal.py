@@ -124,10 +124,14 @@ class HeadsQuery(StrictModel):
     room_ids: list[EntityId] = Field(max_length=1000)
 
 
+FIRST_EPOCH = 1
+
+
 class Heads(WireModel):
     """The highest majority-committed `seq` of each room; 0 for a room without entries."""
 
     heads: dict[EntityId, int]
+    epoch: int = Field(FIRST_EPOCH, description="The incarnation of the log that the positions belong to")
 
 
 class RoomEntries(WireModel):
@@ -135,6 +139,7 @@ class RoomEntries(WireModel):
 
     entries: list[tuple[int, str]]
     head: int
+    epoch: int = Field(FIRST_EPOCH, description="As in Heads")
 
 
 class MediaAttachment(StrictModel):

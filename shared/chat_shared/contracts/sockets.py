@@ -22,6 +22,7 @@ class JoinRoom(StrictModel):
 
     room_id: EntityId
     after: int | None = Field(None, ge=0)
+    epoch: int | None = Field(None, ge=1, description="The epoch in which `after` was seen")
 
     _accept_bare_id = model_validator(mode="before")(_bare_room_id)
 
@@ -65,6 +66,7 @@ class Sync(StrictModel):
     """`sync`: send me all that I missed in these rooms, in order, and then the live messages."""
 
     rooms: list[SyncPosition] = Field(min_length=1, max_length=MAX_SYNC_ROOMS)
+    epoch: int | None = Field(None, ge=1, description="The epoch in which the positions were seen")
 
 
 class Typing(StrictModel):
@@ -96,11 +98,13 @@ class AckDone(WireModel):
 
 
 class AckJoined(WireModel):
-    """The acknowledgement of `join_room`."""
+    """The acknowledgement of `join_room`; `reset`: the history to come does not follow `after`."""
 
     ok: Literal[True] = True
     room_id: EntityId
     head: int
+    epoch: int
+    reset: bool = False
 
 
 class AckSent(WireModel):
@@ -114,7 +118,7 @@ class AckSent(WireModel):
 
 
 class SyncedRoom(WireModel):
-    """Where a room stands after `sync`; `reset`: too far behind, load the newest page instead."""
+    """Where a room stands after `sync`; `reset`: nothing was sent, load the newest page instead."""
 
     room_id: EntityId
     head: int
@@ -126,6 +130,7 @@ class AckSynced(WireModel):
     """The acknowledgement of `sync`, after the missing messages were delivered."""
 
     ok: Literal[True] = True
+    epoch: int | None = Field(None, description="What to send with later positions; absent: nobody knows")
     rooms: list[SyncedRoom]
 
 
@@ -151,6 +156,15 @@ class MessageHistory(WireModel):
     room_id: EntityId
     messages: list[Message]
     head: int
+    epoch: int
+    reset: bool = Field(False, description="These are the newest messages, not what follows `after`")
+
+
+class DeliveredHeads(WireModel):
+    """`heads`: how far the rooms of this socket were delivered; a client below that missed something."""
+
+    epoch: int
+    heads: dict[EntityId, int]
 
 
 class RoomPresence(WireModel):

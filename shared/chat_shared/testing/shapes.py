@@ -62,7 +62,7 @@ def check_message(payload: Mapping[str, Any]) -> Message:
 
 def check_history(payload: Mapping[str, Any]) -> MessageHistory:
     """Check and parse a `message-history`: oldest first, without a gap, within one room."""
-    assert set(payload) == {"roomId", "messages", "head"}
+    assert set(payload) == {"roomId", "messages", "head", "epoch", "reset"}
     messages = [check_message(message) for message in payload["messages"]]
     seqs = [message.seq for message in messages]
     assert seqs == list(range(seqs[0], seqs[0] + len(seqs))) if seqs else True
