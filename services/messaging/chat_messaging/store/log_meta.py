@@ -5,7 +5,6 @@ import time
 import pymongo
 from chat_shared.contracts.internal import FIRST_EPOCH
 from chat_shared.mongo import Mongo
-from pymongo import ReturnDocument
 
 READ_LIMIT_SECONDS = 2.0
 EPOCH = "epoch"
@@ -30,11 +29,7 @@ class LogMetaStore:
         time of day is above all of them; the old value only counts where the clock was put back.
         """
         later = {"$add": [{"$ifNull": ["$value", FIRST_EPOCH]}, 1]}
-        document = await self._meta.find_one_and_update(
-            {"_id": EPOCH},
-            [{"$set": {"value": {"$max": [later, int(time.time())]}}}],
-            upsert=True,
-            return_document=ReturnDocument.AFTER,
+        await self._meta.update_one(
+            {"_id": EPOCH}, [{"$set": {"value": {"$max": [later, int(time.time())]}}}], upsert=True
         )
-        value: int = document["value"]
-        return value
+        return await self.epoch()
