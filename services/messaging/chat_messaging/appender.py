@@ -174,7 +174,9 @@ class RoomAppender:
 
         try:
             timeout = max(0.05, _deadline(drafts) - time.monotonic())
-            await self._parts.store.insert_behind_head(self._room_id, documents_behind, timeout=timeout)
+            await self._parts.store.insert_behind_head(
+                self._room_id, documents_behind, timeout=timeout, before_commit=self._before_commit
+            )
         except BulkWriteError as error:
             return await self._after_refused_transaction(drafts, error)
         except (PyMongoError, TimeoutError) as error:
@@ -185,6 +187,9 @@ class RoomAppender:
         self._is_contended = False
         self._committed(drafts, places)
         return []
+
+    def _before_commit(self) -> None:
+        self._parts.crash_points.passing("before_commit")
 
     async def _after_refused_transaction(self, drafts: list[Draft], error: BulkWriteError) -> list[Draft]:
         """Nothing was inserted: answer what is in the log already, and try the rest again."""

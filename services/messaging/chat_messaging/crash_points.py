@@ -8,6 +8,7 @@ from typing import Literal, get_args
 Point = Literal[
     "before_seal",
     "before_insert",
+    "before_commit",
     "after_insert",
     "before_answer",
     "before_fanout",

@@ -29,12 +29,18 @@ class Process:
     """What one messaging process has of the appender: its own connection, its own idea of the head."""
 
     def __init__(
-        self, url: str, database: str, may_write: Callable[[Draft], bool] = lambda _draft: True
+        self,
+        url: str,
+        database: str,
+        may_write: Callable[[Draft], bool] = lambda _draft: True,
+        crash_at: str = "",
     ) -> None:
         self.mongo = Mongo(url, database)
         self.store = RoomLogStore(self.mongo)
         self.committed: list[Committed] = []
-        parts = AppenderParts(self.store, may_write, self.committed.extend, CrashPoints(), max_waiting=10_000)
+        parts = AppenderParts(
+            self.store, may_write, self.committed.extend, CrashPoints(crash_at), max_waiting=10_000
+        )
         self.appenders = Appenders(parts, max_waiting=10_000)
 
     async def start(self) -> "Process":

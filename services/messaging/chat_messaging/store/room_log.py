@@ -13,6 +13,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 
 from chat_messaging.domain import PENDING, MessageKey
+from chat_messaging.store.abandoned import AbandonedTransactions
 
 PENDING_INDEX = "pending"
 READ_LIMIT_SECONDS = 5.0
@@ -32,6 +33,7 @@ class RoomLogStore:
         self._mongo = mongo
         self._log = mongo.collection("room_log")
         self._linearizable = self._log.with_options(read_concern=ReadConcern("linearizable"))
+        self._abandoned = AbandonedTransactions(mongo)
         self._flags = self._log.with_options(write_concern=WriteConcern(w=1))
         mongo.prepare_with(self._create_indexes)
 
@@ -63,11 +65,17 @@ class RoomLogStore:
             BulkWriteError: see `outcomes.interpret`.
             PyMongoError: the outcome is unknown.
         """
-        with pymongo.timeout(timeout):
-            await self._log.insert_many(documents, ordered=True)
+        async with self._abandoned.ended_meanwhile():
+            with pymongo.timeout(timeout):
+                await self._log.insert_many(documents, ordered=True)
 
     async def insert_behind_head(
-        self, room_id: str, documents_behind: Callable[[int], list[Document]], *, timeout: float
+        self,
+        room_id: str,
+        documents_behind: Callable[[int], list[Document]],
+        *,
+        timeout: float,
+        before_commit: Callable[[], None] = lambda: None,
     ) -> int:
         """Read the head and insert behind it in one transaction; return the head that was followed.
 
@@ -78,14 +86,29 @@ class RoomLogStore:
         Args:
             documents_behind: makes the entries that follow a head.
             timeout: seconds to wait; after that the commit may have happened all the same.
+            before_commit: called when all is inserted and nothing is committed.
 
         Raises:
             BulkWriteError: an entry is in the way; nothing was inserted.
             PyMongoError: see `lost_race`; otherwise the outcome is unknown.
             TimeoutError: the outcome is unknown.
         """
+        try:
+            return await self._in_transaction(room_id, documents_behind, before_commit, timeout)
+        except PyMongoError as error:
+            if lost_race(error):
+                await self._abandoned.end()  # it may have been nobody's any more
+            raise
+
+    async def _in_transaction(
+        self,
+        room_id: str,
+        documents_behind: Callable[[int], list[Document]],
+        before_commit: Callable[[], None],
+        timeout: float,
+    ) -> int:
         # Not `pymongo.timeout`: when that is over, the driver does not even send the abort, and the open
-        # transaction would keep everybody else out of the room for a minute.
+        # transaction would keep everybody else out of the room until it is found abandoned.
         async with (
             asyncio.timeout(timeout),
             self._mongo.start_session() as session,
@@ -96,6 +119,7 @@ class RoomLogStore:
             )
             head: int = last["seq"] if last else 0
             await self._log.insert_many(documents_behind(head), ordered=True, session=session)
+            before_commit()
         return head
 
     async def latest_seq(self, room_id: str) -> int:
