@@ -7,15 +7,19 @@ against an installation that is up already; what needs the processes themselves 
 import itertools
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 import pytest_asyncio
+from chat_shared.http import SERVICE_TOKEN_HEADER
 from chat_shared.testing import ApiClient, Connect, NewRoom, NewUser, SocketClient, User
 
 if TYPE_CHECKING:
     from chat_local.stack import Stack
+
+APPEND_BATCH = 500
 
 
 @pytest.fixture(scope="session")
@@ -127,3 +131,29 @@ def client_message_id() -> Callable[[], str]:
     """Makes ids that no other message has."""
     run, numbers = secrets.token_hex(6), itertools.count(1)
     return lambda: f"{run}-{next(numbers)}"
+
+
+@pytest.fixture
+def append(own_stack: "Stack") -> Callable[[str, str, Sequence[str]], Awaitable[None]]:
+    """Appends `(room_id, sender_id, contents)` to a room's log past every socket's limits."""
+    url = f"{own_stack.process('messaging-1').url}/internal/v1/messages"
+    headers = {SERVICE_TOKEN_HEADER: own_stack.secrets["chat_service_token"]}
+
+    async def append_all(room_id: str, sender_id: str, contents: Sequence[str]) -> None:
+        async with httpx2.AsyncClient(headers=headers, timeout=10) as http:
+            for start in range(0, len(contents), APPEND_BATCH):
+                items = [
+                    {
+                        "roomId": room_id,
+                        "senderId": sender_id,
+                        "content": content,
+                        "messageType": "text",
+                        "clientMessageId": secrets.token_hex(12),
+                    }
+                    for content in contents[start : start + APPEND_BATCH]
+                ]
+                answer = await http.post(url, json={"items": items})
+                assert answer.status_code == 200
+                assert all("seq" in result for result in answer.json()["results"])
+
+    return append_all

@@ -1,6 +1,7 @@
 """The live sockets of this process: who they belong to, which rooms they may see, what waits for them."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,20 +17,23 @@ from chat_gateway_ws.wire import to_packet
 
 TOMBSTONE_SECONDS = 60.0
 SLOW_SECONDS = 10.0
-BURST_SECONDS = 1.0
-"""How long more than the limit may wait: a burst is queued before its client can have read any of it."""
-BURST_FACTOR = 8
-"""How many times the limit may wait even then."""
+BURST_PACKETS = 8
+BURST_SIZE = 4
+"""How many times the limit may wait for a moment: a burst is queued before its client can have read of it."""
 MAX_TOMBSTONES = 100_000
 
 
 class SendQueue(asyncio.Queue[Any]):
-    """The packets that wait for one client, with their size in characters."""
+    """The packets that wait for one client, with the memory that they hold."""
 
     def __init__(self) -> None:
         super().__init__()
         self.waiting_size = 0
-        self._taken = asyncio.Event()
+        self.taken = 0
+        """How many packets were taken out, ever."""
+        self._fewest = 0
+        self._smallest = 0
+        self._eased = asyncio.Event()
 
     def _put(self, item: Any) -> None:
         self.waiting_size += _size(item)
@@ -38,28 +42,42 @@ class SendQueue(asyncio.Queue[Any]):
     def _get(self) -> Any:
         item = super()._get()
         self.waiting_size -= _size(item)
-        self._taken.set()
+        self.taken += 1
+        self._fewest = min(self._fewest, self.qsize())
+        self._smallest = min(self._smallest, self.waiting_size)
+        self._eased.set()
         return item
 
+    def discard(self) -> None:
+        """Drop what waits: nobody will read it."""
+        while not self.empty():
+            self.get_nowait()
+
     def is_above(self, packets: int, size: int) -> bool:
-        """Tell whether more than that many packets or characters wait."""
+        """Tell whether more than that many packets or bytes wait."""
         return self.qsize() > packets or self.waiting_size > size
 
+    def stayed_above(self, packets: int, size: int) -> bool:
+        """Tell whether more than that many packets or bytes waited all the time since this was last asked."""
+        stayed = self._fewest > packets or self._smallest > size
+        self._fewest, self._smallest = self.qsize(), self.waiting_size
+        return stayed
+
     async def wait_below(self, packets: int, size: int) -> None:
-        """Return when no more than that many packets and characters wait."""
+        """Return when no more than that many packets and bytes wait."""
         while self.is_above(packets, size):
-            self._taken.clear()
-            await self._taken.wait()
+            self._eased.clear()
+            await self._eased.wait()
 
 
 def _size(item: Any) -> int:
     data = getattr(item, "data", None)
-    return len(data) if isinstance(data, str | bytes) else 0
+    return sys.getsizeof(data) if isinstance(data, str | bytes) else 0
 
 
 @dataclass(frozen=True, slots=True)
 class SendLimits:
-    """How much may wait for one client."""
+    """How many packets, and bytes in them, may wait for one client."""
 
     packets: int
     size: int
@@ -92,10 +110,9 @@ class Connection:
 
     __slots__ = (
         "_close",
-        "_early",
-        "_in_burst",
         "_limits",
         "_queue",
+        "_waiting",
         "bucket",
         "closing",
         "eio_sid",
@@ -132,9 +149,8 @@ class Connection:
         self._queue = queue
         self._limits = limits
         self._close = close
-        self._in_burst = False
-        self._early: list[engine_packet.Packet] | None = []
-        """Packets that must not overtake the CONNECT answer; None once that is out."""
+        self._waiting = SendQueue()
+        """Where packets go: aside at first, as they must not overtake the CONNECT answer."""
 
     @property
     def user_id(self) -> str:
@@ -143,32 +159,24 @@ class Connection:
 
     def opened(self) -> None:
         """Let packets pass: the CONNECT answer is in the queue."""
-        early, self._early = self._early, None
-        for packet in early or ():
-            self.send_packet(packet)
+        early, self._waiting = self._waiting, self._queue
+        while not early.empty():
+            self._queue.put_nowait(early.get_nowait())
 
     def send(self, frame: str) -> None:
         """Send a frame to this socket alone."""
         self.send_packet(to_packet(frame))
 
     def send_packet(self, packet: engine_packet.Packet) -> None:
-        """Queue a packet, which may be shared with other sockets; a client that does not read is closed."""
+        """Queue a packet, which may be shared with other sockets.
+
+        A client for which several times the limit waits is closed at once; who is above it for longer, or
+        reads nothing at all, is found by `SlowReaders`.
+        """
         if self.closing:
             return
-        if self._early is not None:
-            self._early.append(packet)
-            return
-        self._queue.put_nowait(packet)
-        packets, size = self._limits.packets, self._limits.size
-        if self._queue.is_above(packets * BURST_FACTOR, size * BURST_FACTOR):
-            self.close(SLOW)
-        elif not self._in_burst and self._queue.is_above(packets, size):
-            self._in_burst = True
-            asyncio.get_running_loop().call_later(BURST_SECONDS, self._end_burst)
-
-    def _end_burst(self) -> None:
-        self._in_burst = False
-        if self._queue.is_above(self._limits.packets, self._limits.size):
+        self._waiting.put_nowait(packet)
+        if self._waiting.is_above(self._limits.packets * BURST_PACKETS, self._limits.size * BURST_SIZE):
             self.close(SLOW)
 
     async def wait_until_read(self) -> None:

@@ -1,11 +1,16 @@
 """The Engine.IO socket with the guards that the library leaves to its users."""
 
+import asyncio
+import socket
+import struct
+import sys
+from contextlib import suppress
 from typing import Any
 
 import engineio.async_socket
 from chat_shared.logging import get_logger
 from engineio import packet as engine_packet
-from engineio.exceptions import SocketIsClosedError
+from engineio.exceptions import QueueEmpty, SocketIsClosedError
 
 log = get_logger(__name__)
 
@@ -13,6 +18,18 @@ log = get_logger(__name__)
 CLIENT_PACKETS = frozenset(
     {engine_packet.CLOSE, engine_packet.PONG, engine_packet.MESSAGE, engine_packet.UPGRADE}
 )
+#: Bytes after which the answer to a poll is full; the rest comes with the next one.
+POLL_SIZE = 262_144
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+def cut(transport: Any) -> None:
+    """End a TCP connection at once: with a reset, so that the kernel keeps nothing for the peer either."""
+    with suppress(OSError):  # it is gone already
+        connection = transport.get_extra_info("socket")
+        if connection is not None and not transport.is_closing():
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    transport.abort()
 
 
 class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # the library is not typed
@@ -22,6 +39,9 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
     """
 
     transport: Any = None
+    """The TCP connection of a WebSocket; polls come over any."""
+    _taken = 0
+    _unpolled = 0
 
     @classmethod
     def adopt(cls, socket: engineio.async_socket.AsyncSocket) -> "GuardedSocket":
@@ -43,6 +63,44 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
             log.info("socket closed", reason="protocol_error", error=type(error).__name__)
             await self.close()
             await ws.close()
+
+    async def poll(self) -> list[engine_packet.Packet]:
+        """Return what is to be sent next, as soon as there is something; nothing at all ends the connection.
+
+        The library takes everything at once. Here a WebSocket's writer gets one packet at a time, so that
+        the queue knows what waits, and the answer to a poll is bounded.
+
+        Raises:
+            QueueEmpty: there was nothing to send for so long that the client must be gone.
+        """
+        packet = await self._next_packet()
+        if packet is None:
+            return []
+        packets, size = [packet], sys.getsizeof(packet.data)
+        while not (self.upgraded or self.queue.empty() or size > POLL_SIZE):
+            packet = self.queue.get_nowait()
+            if packet is None:
+                self.queue.put_nowait(None)
+                break
+            packets.append(packet)
+            size += sys.getsizeof(packet.data)
+        return packets
+
+    async def _next_packet(self) -> engine_packet.Packet | None:
+        try:
+            if not self.queue.empty():
+                return self.queue.get_nowait()
+            async with asyncio.timeout(self.server.ping_interval + self.server.ping_timeout):
+                return await self.queue.get()
+        except (TimeoutError, asyncio.CancelledError):
+            raise QueueEmpty from None
+
+    def count_unpolled(self) -> int:
+        """Return how many times in a row this was called while packets waited and a client took none."""
+        idle = not self.upgraded and not self.queue.empty() and self.queue.taken == self._taken
+        self._taken = self.queue.taken
+        self._unpolled = self._unpolled + 1 if idle else 0
+        return self._unpolled
 
     async def receive(self, pkt: engine_packet.Packet) -> None:
         """Take a packet of the client.
@@ -84,4 +142,4 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
     def abort(self) -> None:
         """Cut the TCP connection: for a peer that does not read, a polite close would wait for ever."""
         if self.transport is not None:
-            self.transport.abort()
+            cut(self.transport)

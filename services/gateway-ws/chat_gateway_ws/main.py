@@ -18,7 +18,7 @@ from chat_gateway_ws import api
 from chat_gateway_ws.admission import Admission
 from chat_gateway_ws.catch_up import CatchUp
 from chat_gateway_ws.clients import AuthClient, MessagingClient, RoomsClient
-from chat_gateway_ws.connections import Connections
+from chat_gateway_ws.connections import Connections, SendLimits
 from chat_gateway_ws.consumers import LiveUpdates
 from chat_gateway_ws.drain import Drain
 from chat_gateway_ws.events import Events
@@ -29,6 +29,7 @@ from chat_gateway_ws.room_feeds import RoomFeeds
 from chat_gateway_ws.send_batcher import SendBatcher
 from chat_gateway_ws.server import ChatServer
 from chat_gateway_ws.settings import Settings
+from chat_gateway_ws.slow_readers import SlowReaders, bound_kernel_buffer
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -80,6 +81,9 @@ def create_app(settings: Settings) -> FastAPI:
         settings, server, verifier, guard, auth, connections, memberships, feeds, presence, events, drain
     )
     updates = LiveUpdates(bus, connections, memberships, feeds, admission)
+    slow_readers = SlowReaders(
+        server, connections, SendLimits(settings.max_unsent_packets, settings.max_unsent_bytes)
+    )
 
     app = create_service_app(
         settings,
@@ -96,6 +100,7 @@ def create_app(settings: Settings) -> FastAPI:
             heads_beat,
             presence,
             admission,
+            slow_readers,
             updates,
             bus,
         ],
@@ -104,6 +109,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(api.router)
     app.state.chat_server = server
     app.state.drain = drain
+    app.state.slow_readers = slow_readers
     app.state.socketio = socketio.ASGIApp(server, other_asgi_app=app, socketio_path="socket.io")
     return app
 
@@ -111,10 +117,18 @@ def create_app(settings: Settings) -> FastAPI:
 class GatewayServer(uvicorn.Server):
     """Drains first when it stops: uvicorn itself would begin by closing every WebSocket."""
 
-    def __init__(self, config: uvicorn.Config, drain: Drain, chat_server: ChatServer) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
-        self._drain = drain
-        self._chat_server = chat_server
+        self._drain: Drain = app.state.drain
+        self._chat_server: ChatServer = app.state.chat_server
+        app.state.slow_readers.watch(self.server_state.connections)
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                bound_kernel_buffer(listening)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Stop serving."""
@@ -144,4 +158,4 @@ async def serve(app: FastAPI, settings: Settings) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    await GatewayServer(config, app.state.drain, app.state.chat_server).serve()
+    await GatewayServer(config, app).serve()

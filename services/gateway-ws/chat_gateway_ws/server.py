@@ -80,6 +80,10 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
         socket: GuardedSocket | None = self.eio.sockets.get(eio_sid)
         return socket
 
+    def sockets(self) -> list[GuardedSocket]:
+        """Return all sockets, whoever they belong to."""
+        return list(self.eio.sockets.values())
+
     def close(self, eio_sid: str, reason: CloseReason) -> None:
         """Close a socket soon; what was queued before is sent first, unless the client does not read."""
         CLOSED.labels(reason.code).inc()
@@ -87,9 +91,9 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
 
     def release_polls(self) -> None:
         """End the polling sessions: a poll that waits would hold up the end of the process."""
-        for eio_sid, socket in list(self.eio.sockets.items()):
+        for socket in self.sockets():
             if not socket.upgraded:
-                self.close(eio_sid, SHUTDOWN)
+                self.close(socket.sid, SHUTDOWN)
 
     async def _close(self, eio_sid: str, reason: CloseReason) -> None:
         socket = self.socket(eio_sid)
@@ -98,6 +102,8 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
         log.info("socket closed", reason=reason.code)
         if reason is SLOW:
             await socket.close(abort=True)
+            socket.queue.discard()
+            socket.queue.put_nowait(None)
             socket.abort()
             return
         if not reason.reconnect:

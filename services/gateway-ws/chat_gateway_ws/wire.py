@@ -77,8 +77,11 @@ def ack_frame(ack_id: int, answer: BaseModel) -> str:
 
 
 def to_packet(frame: str) -> engine_packet.Packet:
-    """Return the Engine.IO packet of a frame; it keeps its encoding, so one packet serves many sockets."""
-    packet = engine_packet.Packet(engine_packet.MESSAGE, frame[1:])
+    """Return the Engine.IO packet of a frame; it keeps its encoding, so one packet serves many sockets.
+
+    Only the encoding is ever looked at, so `data` is the same text: a copy would double what waits in memory.
+    """
+    packet = engine_packet.Packet(engine_packet.MESSAGE, frame)
     packet.encode_cache = frame
     return packet
 

@@ -13,7 +13,6 @@ from chat_gateway_ws.connections import (
     TokenBucket,
 )
 from chat_shared.contracts.internal import UserRoom
-from chat_shared.testing import eventually
 from chat_shared.tokens import Identity
 
 USER, ROOM = "1" * 24, "2" * 24
@@ -110,10 +109,6 @@ class TestConnectAnswerFirst:
 
 
 class TestSlowReader:
-    @pytest.fixture(autouse=True)
-    def _short_bursts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("chat_gateway_ws.connections.BURST_SECONDS", 0.05)
-
     @pytest.fixture
     def queue(self) -> SendQueue:
         return SendQueue()
@@ -123,8 +118,8 @@ class TestSlowReader:
         return []
 
     @pytest.fixture
-    def socket(self, queue: SendQueue, closed: list[CloseReason]) -> Connection:
-        socket = Connection(
+    def connecting(self, queue: SendQueue, closed: list[CloseReason]) -> Connection:
+        return Connection(
             "a",
             Identity(USER, "s", 0),
             queue,
@@ -132,25 +127,48 @@ class TestSlowReader:
             TokenBucket(1, 1),
             lambda _sid, reason: closed.append(reason),
         )
-        socket.opened()
-        return socket
 
-    async def test_a_burst_that_is_read_is_no_reason_to_close(
-        self, socket: Connection, queue: SendQueue, closed: list[CloseReason]
-    ) -> None:
-        for _ in range(9):
+    @pytest.fixture
+    def socket(self, connecting: Connection) -> Connection:
+        connecting.opened()
+        return connecting
+
+    def test_a_burst_is_no_reason_to_close(self, socket: Connection, closed: list[CloseReason]) -> None:
+        for _ in range(64):
             socket.send("42[]")
-        while not queue.empty():
-            queue.get_nowait()
-        await asyncio.sleep(0.1)
         assert closed == []
 
-    async def test_who_does_not_read_a_burst_is_closed(
-        self, socket: Connection, closed: list[CloseReason]
+    @pytest.mark.parametrize(("frames", "length"), [(65, 10), (5, 10_000)], ids=["packets", "bytes"])
+    def test_several_times_the_limit_is(
+        self, socket: Connection, closed: list[CloseReason], frames: int, length: int
     ) -> None:
+        for _ in range(frames):
+            socket.send("4" * length)
+        assert closed == [SLOW]
+
+    def test_nor_may_more_wait_for_the_connect_answer(
+        self, connecting: Connection, queue: SendQueue, closed: list[CloseReason]
+    ) -> None:
+        for _ in range(1_000):
+            connecting.send("4" * 1_000)
+        assert closed == [SLOW]
+        connecting.opened()
+        assert queue.qsize() <= 65
+
+    def test_what_waits_is_counted_in_memory(self, socket: Connection, queue: SendQueue) -> None:
+        socket.send("😀" * 1_000)
+        assert queue.waiting_size >= 4_000
+        queue.get_nowait()
+        assert queue.waiting_size == 0
+
+    def test_who_is_above_the_limit_all_the_time_is_found(self, queue: SendQueue) -> None:
         for _ in range(9):
-            socket.send("42[]")
-        await eventually(lambda: closed == [SLOW])
+            queue.put_nowait(None)
+        assert not queue.stayed_above(8, 1)  # it may have been there for a moment only
+        assert queue.stayed_above(8, 1)
+        queue.get_nowait()
+        queue.put_nowait(None)
+        assert not queue.stayed_above(8, 1)
 
     async def test_the_next_page_waits_for_many_small_packets_too(
         self, socket: Connection, queue: SendQueue

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import pytest
 from chat_gateway_ws.close_reasons import SLOW, CloseReason
-from chat_gateway_ws.connections import BURST_FACTOR, Connection, SendLimits, SendQueue, TokenBucket
+from chat_gateway_ws.connections import BURST_PACKETS, Connection, SendLimits, SendQueue, TokenBucket
 from chat_gateway_ws.room_feed import MAX_HELD, RoomFeed
 from chat_shared.contracts.internal import RoomEntries
 from chat_shared.errors import Unavailable
@@ -201,9 +201,9 @@ class TestSlowReader:
         feed.start_at(0)
         feed.receive(entries(range(1, 100)))
         assert slow.closed == [SLOW]
-        assert slow.queue.qsize() == 10 * BURST_FACTOR + 1
+        assert slow.queue.qsize() == 10 * BURST_PACKETS + 1
 
-    async def test_too_many_characters_close_the_socket(self, feed: RoomFeed) -> None:
+    async def test_too_many_bytes_close_the_socket(self, feed: RoomFeed) -> None:
         slow = Listener(SendLimits(packets=1_000, size=200))
         feed.listeners[slow.connection] = None
         feed.start_at(0)
