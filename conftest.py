@@ -17,7 +17,12 @@ from chat_local.stack import Stack, StackOptions
 # Settings of the services under test, by instance, by service, or for all of them (`*`).
 TEST_ENV: dict[str, dict[str, str]] = {
     "*": {"CHAT_LOG_LEVEL": "info"},
-    "gateway-ws": {"CHAT_PRESENCE_GRACE_SECONDS": "0.5", "CHAT_HEADS_SECONDS": "2"},
+    "gateway-ws": {
+        "CHAT_HEADS_SECONDS": "2",
+        "CHAT_PRESENCE_GRACE_SECONDS": "0.5",
+        "CHAT_PRESENCE_LEASE_SECONDS": "3",
+        "CHAT_PRESENCE_WINDOW_SECONDS": "5",
+    },
 }
 
 # The machine's own settings must not change what is tested.

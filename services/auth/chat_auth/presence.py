@@ -1,7 +1,6 @@
 """Who is online, as the gateways keep it in Redis."""
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from chat_shared.logging import get_logger
@@ -14,10 +13,11 @@ log = get_logger(__name__)
 
 #: Sorted set: gateway id -> Unix second until which its lease runs.
 GATEWAYS_KEY = "presence:gateways"
+OPEN = b"open"
 
 
 def user_key(user_id: str) -> str:
-    """Return the key of the hash gateway id -> number of the user's connections there."""
+    """Return the key of the hash gateway id -> `open`, or the Unix second until which it holds the user."""
     return f"presence:user:{user_id}"
 
 
@@ -28,19 +28,24 @@ class Presence:
         self._redis = redis
 
     async def online_among(self, user_ids: Sequence[str]) -> set[str]:
-        """Return those users who have a connection at a living gateway; none while Redis is away."""
+        """Return those users whom a living gateway holds; none while Redis is away.
+
+        Leases and holds end by the clock of Redis, not by ours.
+        """
         pipeline = self._redis.pipeline(transaction=False)
-        pipeline.zrangebyscore(GATEWAYS_KEY, f"({time.time()}", "+inf")
+        pipeline.time()
+        pipeline.zrange(GATEWAYS_KEY, 0, -1, withscores=True)
         for user_id in user_ids:
             pipeline.hgetall(user_key(user_id))
         try:
-            gateways, *counts = await pipeline.execute()
+            (seconds, microseconds), leases, *holds = await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("presence is not known while redis is away", error=repr(error))
             return set()
-        living = set(gateways)
-        return {
-            user_id
-            for user_id, connections in zip(user_ids, counts, strict=True)
-            if any(int(count) > 0 for gateway, count in connections.items() if gateway in living)
-        }
+        now = seconds + microseconds / 1e6
+        living = {gateway for gateway, lease in leases if lease > now}
+        return {user_id for user_id, held in zip(user_ids, holds, strict=True) if _is_held(held, living, now)}
+
+
+def _is_held(holds: Mapping[bytes, bytes], living: set[bytes], now: float) -> bool:
+    return any(gateway in living and (hold == OPEN or float(hold) > now) for gateway, hold in holds.items())

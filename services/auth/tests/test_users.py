@@ -74,22 +74,24 @@ class TestProfiles:
 
 class TestPresence:
     @pytest.mark.parametrize(
-        ("lease", "connections", "is_online"),
-        [(60, 1, True), (60, 2, True), (-1, 1, False), (None, 1, False), (60, 0, False)],
+        ("lease", "hold", "is_online"),
+        [(60, "open", True), (60, 60, True), (60, -1, False), (-1, "open", False), (None, "open", False)],
     )
-    async def test_online_while_a_living_gateway_holds_a_connection(
+    async def test_online_while_a_living_gateway_holds_them(
         self,
         auth: ApiClient,
         ada: User,
         auth_redis: Redis,
         lease: int | None,
-        connections: int,
+        hold: int | str,
         is_online: bool,
     ) -> None:
+        """A hold is open or ends; both it and the lease end by the clock of Redis."""
         gateway = f"gateway-of-{ada.id}"
         if lease is not None:
             await auth_redis.zadd("presence:gateways", {gateway: time.time() + lease})
-        await auth_redis.hset(f"presence:user:{ada.id}", gateway, str(connections))
+        value = hold if isinstance(hold, str) else str(time.time() + hold)
+        await auth_redis.hset(f"presence:user:{ada.id}", gateway, value)
         for path in ("/auth/me", f"/users/{ada.id}"):
             assert (await auth.data("GET", path, ada))["isOnline"] is is_online
         bob = await auth.register()

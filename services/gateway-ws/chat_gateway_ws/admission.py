@@ -127,7 +127,7 @@ class Admission:
             self.closed(eio_sid)  # it went away while it was let in
             return
         connection.opened()
-        self._presence.connected(connection.user_id)
+        self._presence.changed(connection.user_id)
 
     def event(self, eio_sid: str, name: str, payload: Any, ack_id: int | None) -> None:
         """Hand an event of an admitted socket on."""
@@ -144,7 +144,7 @@ class Admission:
         self._connections.remove(eio_sid)
         self._feeds.detach(connection, connection.listening)
         if user is not None and not user.connections:
-            self._presence.disconnected(user.user_id, user.rooms.values())
+            self._presence.changed(user.user_id)
 
     def end_session(self, session_id: str, reason: str) -> None:
         """Close all sockets of a session and tell them why."""

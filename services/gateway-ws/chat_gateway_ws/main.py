@@ -58,11 +58,10 @@ def create_app(settings: Settings) -> FastAPI:
     presence = Presence(
         redis.client,
         connections,
-        feeds,
         rooms,
         auth,
         gateway=gateway,
-        grace_seconds=settings.presence_grace_seconds,
+        rules=settings.presence_rules,
         max_members=settings.presence_max_members,
     )
     batcher = SendBatcher(messaging)

@@ -13,3 +13,6 @@ SEND_BATCH = Histogram(
     "Messages per batch to messaging",
     buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
 )
+PRESENCE = Counter(
+    "chat_gateway_presence_changes_total", "Changes of presence that rooms were told of", ["state"]
+)

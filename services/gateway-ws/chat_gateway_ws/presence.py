@@ -1,18 +1,16 @@
-"""Who is online: leases of gateways in Redis, and the events that follow from them.
+"""Who is online: tells Redis of this gateway's users, and rooms of what follows from it.
 
-A gateway renews one entry of `presence:gateways`; the users with sockets on it hang off that entry. A
-user is online while any live gateway holds a connection of theirs, so a crashed gateway's users go
-offline when its lease ends, without a heartbeat per connection.
+Nothing here acts on what happened; all of it acts on what is so. A user whose sockets came or went is marked,
+and what is true of them when their turn comes is what Redis hears: users who toggle are told of once per
+batch, and a process that was frozen has nothing old to say.
 """
 
 import asyncio
-import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 
-from chat_shared.contracts.base import utc_now
 from chat_shared.contracts.internal import LastSeen, UserRoom
-from chat_shared.contracts.sockets import RoomPresence
 from chat_shared.errors import ChatError
 from chat_shared.lifecycle import TaskSet, run_forever
 from chat_shared.logging import get_logger
@@ -21,46 +19,27 @@ from redis.exceptions import RedisError
 
 from chat_gateway_ws.clients import AuthClient, RoomsClient
 from chat_gateway_ws.connections import Connections
-from chat_gateway_ws.room_feeds import RoomFeeds
-from chat_gateway_ws.wire import event_frame
+from chat_gateway_ws.metrics import PRESENCE
+from chat_gateway_ws.presence_store import BATCH, Change, PresenceRules, PresenceStore
 
 log = get_logger(__name__)
 
-GATEWAYS_KEY = "presence:gateways"
-LEASE_SECONDS = 15
-RENEW_SECONDS = 4.0
-SWEEP_SECONDS = 5.0
-SWEEP_LOCK_SECONDS = 30
+COLLECT_SECONDS = 0.05
+"""Changes of this long go to Redis together."""
+PATROL_SECONDS = 1.0
+LAST_SEEN_SECONDS = 2.0
+REFRESH_SECONDS = 600.0
+"""How often Redis hears of everybody again; well below the life of its keys."""
+RETRY_SECONDS = 2.5
+"""Longer than pub/sub takes to come back: what is announced before that, nobody hears."""
+RENEWALS_PER_LEASE = 4
+ROOM_LOOKUPS = 8
+MAX_ANNOUNCEMENTS = 2_000
+"""Users times rooms in one script call."""
 
-#: Tells whether any live gateway other than ARGV[1] holds the user, after `ARGV[3]` (add or remove) was done.
-_CHANGE = """
-local others = false
-for _, gateway in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if gateway ~= ARGV[1] then
-    local lease = redis.call('ZSCORE', KEYS[2], gateway)
-    if lease and tonumber(lease) > tonumber(ARGV[2]) then others = true end
-  end
-end
-local mine = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1
-if ARGV[3] == 'add' then
-  redis.call('HSET', KEYS[1], ARGV[1], 1)
-  redis.call('SADD', KEYS[3], ARGV[4])
-  return (others or mine) and 1 or 0
-end
-redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('SREM', KEYS[3], ARGV[4])
-return (others or not mine) and 1 or 0
-"""
+AWAY = (RedisError, OSError, TimeoutError)
 
-
-def user_key(user_id: str) -> str:
-    """Return the key of the hash of gateways that hold a connection of this user."""
-    return f"presence:user:{user_id}"
-
-
-def gateway_key(gateway: str) -> str:
-    """Return the key of the set of users with a connection on this gateway."""
-    return f"presence:gateway:{gateway}"
+RoomsOf = tuple[str, Sequence[str]]
 
 
 class Presence:
@@ -70,139 +49,176 @@ class Presence:
         self,
         redis: Redis,
         connections: Connections,
-        feeds: RoomFeeds,
         rooms: RoomsClient,
         auth: AuthClient,
         *,
         gateway: str,
-        grace_seconds: float,
+        rules: PresenceRules,
         max_members: int,
     ) -> None:
         """Args:
         gateway: a name that no other process has, ever.
-        grace_seconds: how long a user may be away before others are told.
+        rules: the times to go by.
         max_members: larger rooms get no presence events; ask for a user's profile instead.
         """
-        self._redis = redis
         self._connections = connections
-        self._feeds = feeds
         self._rooms = rooms
         self._auth = auth
-        self._gateway = gateway
-        self._grace_seconds = grace_seconds
+        self._rules = rules
         self._max_members = max_members
-        self._change = redis.register_script(_CHANGE)
-        self._held: set[str] = set()
-        """Users who are on this gateway, or left it less than the grace period ago."""
-        self._unsaved: set[str] = set()
-        """Those of them whom Redis could not be told of."""
+        self._store = PresenceStore(redis, gateway, rules)
+        self._known: dict[str, str] = {}
+        """Users whom Redis holds for us -> the epoch in which it was told; empty when that is not sure."""
+        self._marked: dict[str, None] = {}
+        """Users whom Redis has to hear of, the longest waiting first."""
+        self._has_marked = asyncio.Event()
+        self._epoch = ""
+        self._running_since = 0.0
+        """Since when our lease has not ended, by the loop's clock."""
+        self._lookups = asyncio.Semaphore(ROOM_LOOKUPS)
         self._tasks = TaskSet()
 
     async def start(self) -> None:
-        """Hold the lease and look after the leases of others."""
-        self._tasks.spawn(
-            run_forever(self._renew, name="presence-lease", pause=RENEW_SECONDS), name="presence-lease"
-        )
-        self._tasks.spawn(
-            run_forever(self._sweep, name="presence-sweep", pause=SWEEP_SECONDS), name="presence-sweep"
-        )
+        """Hold the lease and look after what is due at any gateway."""
+        self._running_since = _now()
+        for step, pause in (
+            (self._tell, COLLECT_SECONDS),
+            (self._patrol, PATROL_SECONDS),
+            (self._store_last_seen, LAST_SEEN_SECONDS),
+            (self._refresh, REFRESH_SECONDS),
+        ):
+            name = f"presence{step.__name__}"
+            self._tasks.spawn(run_forever(step, name=name, pause=pause), name=name)
 
     async def stop(self) -> None:
-        """Let the lease end now: whoever does not reconnect elsewhere goes offline with the next sweep."""
+        """Begin the grace of all users who are still here, and let the lease end with it."""
         await self._tasks.cancel()
+        changes = [Change(user_id, False, epoch) for user_id, epoch in self._known.items()]
         try:
-            await self._redis.zadd(GATEWAYS_KEY, {self._gateway: time.time() + self._grace_seconds})
-        except (RedisError, OSError, TimeoutError):
+            for part in _parts(changes) if changes else [[]]:
+                await self._store.sync(part, lease=self._rules.grace + PATROL_SECONDS)
+        except AWAY:
             log.warning("presence lease ends by itself")
 
-    def connected(self, user_id: str) -> None:
-        """A socket of this user opened here."""
-        if user_id not in self._held:
-            self._held.add(user_id)
-            self._tasks.spawn(self._come(user_id), name="presence-online")
+    def changed(self, user_id: str) -> None:
+        """A socket of this user opened here, or their last one closed."""
+        self._mark([user_id])
 
-    def disconnected(self, user_id: str, rooms: Iterable[UserRoom]) -> None:
-        """The user's last socket here closed; `rooms` is where they were seen."""
-        self._tasks.spawn(self._go(user_id, list(rooms)), name="presence-offline")
+    def _mark(self, user_ids: Iterable[str]) -> None:
+        self._marked.update(dict.fromkeys(user_ids))
+        if self._marked:
+            self._has_marked.set()
 
-    async def _come(self, user_id: str) -> None:
-        was_online = await self._try_change(user_id, self._gateway, "add")
-        if was_online is None:
-            self._unsaved.add(user_id)
-        user = self._connections.user(user_id)
-        if was_online is False and user is not None:
-            await self._announce("user-online", user_id, user.rooms.values())
-
-    async def _go(self, user_id: str, rooms: list[UserRoom]) -> None:
-        await asyncio.sleep(self._grace_seconds)
-        if self._connections.user(user_id) is not None or user_id not in self._held:
-            return
-        self._held.discard(user_id)
-        still_online = await self._try_change(user_id, self._gateway, "remove")
-        if user_id in self._held:
-            # The user came back while we removed them, and the removal may have been the later one.
-            await self._try_change(user_id, self._gateway, "add")
-        elif still_online is False:
-            await self._gone(user_id, rooms)
-
-    async def _gone(self, user_id: str, rooms: Iterable[UserRoom]) -> None:
-        await self._announce("user-offline", user_id, rooms)
+    async def _tell(self) -> None:
+        """Tell Redis of the next marked users; without any, renew the lease when it is time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._rules.lease / RENEWALS_PER_LEASE):
+                await self._has_marked.wait()
+        batch = list(islice(self._marked, BATCH))
+        for user_id in batch:
+            del self._marked[user_id]
         try:
-            await self._auth.report_last_seen([LastSeen(user_id=user_id, last_seen=utc_now())])
-        except ChatError as error:
-            log.warning("last-seen time not stored", error=error.code)
+            await self._sync([change for user_id in batch if (change := self._change_of(user_id))])
+        except AWAY:
+            self._mark(batch)
+            await asyncio.sleep(min(RETRY_SECONDS, self._rules.lease / RENEWALS_PER_LEASE))
+            raise
+        finally:
+            if not self._marked:
+                self._has_marked.clear()
 
-    async def _announce(self, event: str, user_id: str, rooms: Iterable[UserRoom]) -> None:
-        frames = {
-            room.room_id: event_frame(event, RoomPresence(user_id=user_id, room_id=room.room_id))
-            for room in rooms
-            if room.member_count <= self._max_members
-        }
-        await self._feeds.publish(frames)
-
-    async def _try_change(self, user_id: str, gateway: str, change: str) -> bool | None:
-        """Add or remove a user at a gateway; tell whether they are online besides, None when unknown."""
-        try:
-            online = await self._change(
-                keys=[user_key(user_id), GATEWAYS_KEY, gateway_key(gateway)],
-                args=[gateway, time.time(), change, user_id],
-            )
-        except (RedisError, OSError, TimeoutError) as error:
-            log.warning("presence not stored", error=repr(error)[:100])
+    def _change_of(self, user_id: str) -> Change | None:
+        """Return what is true of a user; None for one who came and went before Redis heard of them."""
+        is_open = self._connections.user(user_id) is not None
+        if not is_open and user_id not in self._known:
             return None
-        return bool(online)
+        return Change(user_id, is_open, self._known.setdefault(user_id, ""))
 
-    async def _renew(self) -> None:
-        """Renew the lease; put back what is ours when Redis has forgotten it."""
-        known = await self._redis.zscore(GATEWAYS_KEY, self._gateway)
-        await self._redis.zadd(GATEWAYS_KEY, {self._gateway: time.time() + LEASE_SECONDS})
-        unsaved, self._unsaved = self._unsaved & self._held, set()
-        for user_id in unsaved:
-            await self._come(user_id)
-        if known is None:
-            for user_id in self._held - unsaved:
-                await self._try_change(user_id, self._gateway, "add")
+    async def _sync(self, changes: list[Change]) -> None:
+        answer = await self._store.sync(changes)
+        for change in changes:
+            if change.open:
+                self._known[change.user_id] = answer.epoch
+            else:
+                self._known.pop(change.user_id, None)
+        if not answer.was_running:
+            self._running_since = _now()
+        if not answer.was_running or answer.epoch != self._epoch:
+            # We were given up, or Redis has forgotten everything: it has to hear of all our users again.
+            self._epoch = answer.epoch
+            self._mark(self._known)
+        known_here = [(user_id, self._rooms_here(user_id)) for user_id in answer.announce]
+        await self._announce([(user_id, rooms) for user_id, rooms in known_here if rooms is not None])
 
-    async def _sweep(self) -> None:
-        """Take over the users of gateways whose lease has ended; a lock keeps two sweepers apart."""
-        for name in await self._redis.zrangebyscore(GATEWAYS_KEY, "-inf", time.time()):
-            gateway = _text(name)
-            lock = f"presence:sweep:{gateway}"
-            if gateway != self._gateway and await self._redis.set(
-                lock, self._gateway, nx=True, ex=SWEEP_LOCK_SECONDS
-            ):
-                await self._sweep_gateway(gateway)
-                await self._redis.delete(lock)
+    async def _refresh(self) -> None:
+        self._mark(self._known)
 
-    async def _sweep_gateway(self, gateway: str) -> None:
-        for member in await self._redis.smembers(gateway_key(gateway)):
-            user_id = _text(member)
-            if await self._try_change(user_id, gateway, "remove") is False:
-                await self._gone(user_id, await self._rooms.of_user(user_id))
-        await self._redis.delete(gateway_key(gateway))
-        await self._redis.zrem(GATEWAYS_KEY, gateway)
-        log.info("presence of a lost gateway swept", gateway=gateway)
+    def _rooms_here(self, user_id: str) -> list[str] | None:
+        """Return the rooms of a user with sockets here; None for others, who are left to a patrol."""
+        user = self._connections.user(user_id)
+        if user is None or not user.rooms:  # a socket on its way in has no rooms yet
+            return None
+        return self._small(user.rooms.values())
+
+    async def _patrol(self) -> None:
+        """Announce what is due, at whichever gateway it became so.
+
+        While our own lease ended a moment ago, others may not have come back from the same trouble yet; to
+        take their users for lost would be a false alarm.
+        """
+        if _now() - self._running_since < self._rules.lease:
+            return
+        more = True
+        while more:
+            found = await self._store.patrol()
+            looked_up = await asyncio.gather(*(self._look_up(user_id) for user_id in found.announce))
+            await self._announce([rooms_of for rooms_of in looked_up if rooms_of is not None])
+            more = found.more
+
+    async def _look_up(self, user_id: str) -> RoomsOf | None:
+        """Return the rooms of a user; None when nobody knows: the user is due again soon."""
+        rooms = self._rooms_here(user_id)
+        if rooms is not None:
+            return user_id, rooms
+        async with self._lookups:
+            try:
+                return user_id, self._small(await self._rooms.of_user(user_id))
+            except ChatError as error:
+                log.warning("presence is announced later", error=error.code)
+                return None
+
+    def _small(self, rooms: Iterable[UserRoom]) -> list[str]:
+        return [room.room_id for room in rooms if room.member_count <= self._max_members]
+
+    async def _announce(self, rooms_of: list[RoomsOf]) -> None:
+        part: list[RoomsOf] = []
+        size = 0
+        for item in rooms_of:
+            if part and size + len(item[1]) > MAX_ANNOUNCEMENTS:
+                await self._announce_part(part)
+                part, size = [], 0
+            part.append(item)
+            size += len(item[1])
+        await self._announce_part(part)
+
+    async def _announce_part(self, part: list[RoomsOf]) -> None:
+        came, went = await self._store.announce(part)
+        PRESENCE.labels("online").inc(came)
+        PRESENCE.labels("offline").inc(went)
+
+    async def _store_last_seen(self) -> None:
+        """Tell auth when users went offline; what it did not take waits in Redis."""
+        while moments := await self._store.last_seen():
+            await self._auth.report_last_seen(
+                [LastSeen(user_id=user_id, last_seen=moment) for user_id, moment in moments]
+            )
+            await self._store.last_seen_stored(moments)
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _parts(changes: list[Change]) -> Iterator[list[Change]]:
+    for start in range(0, len(changes), BATCH):
+        yield changes[start : start + BATCH]

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterable
 
 import orjson
+from chat_shared.contracts.sockets import RoomPresence
 from chat_shared.errors import ChatError
 from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
@@ -16,6 +17,7 @@ from chat_gateway_ws.connections import Connection
 from chat_gateway_ws.metrics import ROOMS
 from chat_gateway_ws.room_feed import RoomFeed
 from chat_gateway_ws.subscriber import Subscriber
+from chat_gateway_ws.wire import event_frame
 
 log = get_logger(__name__)
 
@@ -126,7 +128,11 @@ class RoomFeeds:
         if feed is None:
             return
         content = orjson.loads(payload)
-        if isinstance(content, dict):
+        if isinstance(content, dict) and "presence" in content:
+            for event, user_ids in content["presence"].items():
+                for user_id in user_ids:
+                    feed.broadcast(event_frame(event, RoomPresence(user_id=user_id, room_id=feed.room_id)))
+        elif isinstance(content, dict):
             feed.broadcast(content["frame"], except_user=content.get("exceptUser"))
         elif feed.receive(content):
             self._tasks.spawn(self._fill(feed), name="feed-fill")

@@ -3,6 +3,8 @@
 from chat_shared.settings import ServiceSettings, setting
 from pydantic import Field
 
+from chat_gateway_ws.presence_store import PresenceRules
+
 DRAIN_SECONDS = {"production": 10.0, "development": 0.0}
 
 
@@ -52,6 +54,20 @@ class Settings(ServiceSettings):
     presence_grace_seconds: float = setting(
         10, "CHAT_PRESENCE_GRACE_SECONDS", "How long a user may be away before user-offline", ge=0, le=300
     )
+    presence_lease_seconds: float = setting(
+        15,
+        "CHAT_PRESENCE_LEASE_SECONDS",
+        "How long a gateway that is not heard of any more still counts as alive; the same at every gateway",
+        ge=1,
+        le=60,
+    )
+    presence_window_seconds: float = setting(
+        30,
+        "CHAT_PRESENCE_WINDOW_SECONDS",
+        "In how long a time at most two changes of a user are announced; the same at every gateway",
+        ge=0,
+        le=300,
+    )
     presence_max_members: int = setting(
         200, "CHAT_PRESENCE_MAX_MEMBERS", "Larger rooms get no user-online and user-offline events", ge=1
     )
@@ -71,6 +87,15 @@ class Settings(ServiceSettings):
     heads_seconds: float = setting(
         30, "CHAT_HEADS_SECONDS", "How often a socket is told how far its rooms are", ge=0.1, le=3600
     )
+
+    @property
+    def presence_rules(self) -> PresenceRules:
+        """The times that presence goes by."""
+        return PresenceRules(
+            lease=self.presence_lease_seconds,
+            grace=self.presence_grace_seconds,
+            window=self.presence_window_seconds,
+        )
 
     @property
     def drain_window(self) -> float:
