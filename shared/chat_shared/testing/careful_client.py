@@ -1,37 +1,51 @@
-"""A client that loses nothing: an outbox, the same id until acknowledged, catch-up from the last `seq`.
+"""The careful client of `examples/python`, with a history of all that it did and saw for `delivery_checker`.
 
-It keeps a history of all it did and saw, for `delivery_checker`.
+`examples/python` is on the import path of the tests: `pythonpath` for pytest and `mypy_path` for mypy, both
+in `pyproject.toml`; a program outside of pytest sets PYTHONPATH.
 """
 
 import asyncio
-import random
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import socketio
-from socketio.exceptions import SocketIOError
+import careful_client
 
 from chat_shared.ids import uuid7
 from chat_shared.lifecycle import TaskSet
 
-ACK_SECONDS = 10.0
-FIRST_RETRY_SECONDS = 0.2
-LONGEST_RETRY_SECONDS = 3.0
+START_SECONDS = 30
+PAGE = 50
 
 
 @dataclass
 class SentMessage:
-    """One message from the moment somebody wanted to send it."""
+    """One message from the moment somebody wanted to send it; times are monotonic seconds."""
 
     room_id: str
     client_message_id: str
     content: str
+    begun: float
     ack: dict[str, Any] | None = None
     """The acknowledgement that said ok."""
     refused: str | None = None
     """The code of a refusal that no retry would change."""
+    ended: float | None = None
+    """When it was acknowledged or refused."""
     attempts: int = 0
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    """What each attempt came to, in order."""
+
+
+@dataclass
+class Reset:
+    """A jump that the client was told of: what it goes on with, and when."""
+
+    room_id: str
+    position: int
+    epoch: int | None
+    at: float
 
 
 @dataclass
@@ -41,52 +55,71 @@ class ClientHistory:
     user_id: str
     sent: list[SentMessage] = field(default_factory=list)
     applied: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """Per room, the messages in the order in which the client showed them."""
+    """Per room, the messages in the order in which the client showed them; a reset begins anew."""
+    applied_at: dict[str, list[float]] = field(default_factory=dict)
+    """When each of `applied` was shown, in monotonic seconds."""
+    resets: list[Reset] = field(default_factory=list)
+    connects: list[float] = field(default_factory=list)
+    """When the client was let in, in monotonic seconds."""
 
 
 class CarefulClient:
-    """Stays connected to one URL, whatever dies behind it."""
+    """Stays connected to one URL, whatever dies behind it; as the example's application it notes all."""
 
     def __init__(self, url: str, user_id: str, token: str, room_ids: Sequence[str]) -> None:
-        self.history = ClientHistory(user_id, applied={room_id: [] for room_id in room_ids})
-        self._url = url
+        self.history = ClientHistory(
+            user_id,
+            applied={room_id: [] for room_id in room_ids},
+            applied_at={room_id: [] for room_id in room_ids},
+        )
+        self.epoch: int | None = None
+        self.positions = dict.fromkeys(room_ids, 0)
+        self.outbox: dict[str, dict[str, Any]] = {}
+        self.ended: dict[str, Any] | None = None
+        """What the server said when it did not want the client back."""
         self._token = token
-        self._tasks = TaskSet()
-        self._socket: socketio.AsyncClient | None = None
+        self._by_id: dict[str, SentMessage] = {}
         self._changed = asyncio.Event()
-        self._synced = asyncio.Event()
-        self.connects = 0
+        self._tasks = TaskSet()
+        self._client = _RecordedClient(url, self)
+
+    @property
+    def connects(self) -> int:
+        """How often the client was let in."""
+        return len(self.history.connects)
 
     def position(self, room_id: str) -> int:
         """Return the last `seq` applied in a room."""
-        applied = self.history.applied[room_id]
-        return applied[-1]["seq"] if applied else 0
+        return self.positions.get(room_id, 0)
 
     async def start(self) -> None:
         """Connect, and again after every loss, until `stop`."""
-        self._tasks.spawn(self._stay_connected(), name="careful-client")
-        async with asyncio.timeout(30):
-            await self._synced.wait()
+        self._tasks.spawn(self._run(), name="careful-client")
+        async with asyncio.timeout(START_SECONDS):
+            await self._client.caught_up.wait()
+
+    async def _run(self) -> None:
+        self.ended = await self._client.run()
 
     async def stop(self) -> None:
         """Disconnect for good."""
         await self._tasks.cancel()
-        await self._close()
 
     async def send(self, room_id: str, content: str) -> SentMessage:
         """Send until it is acknowledged or refused for good; return what became of it."""
-        message = SentMessage(room_id, uuid7(), content)
-        self.history.sent.append(message)
-        pause = FIRST_RETRY_SECONDS
-        while message.ack is None and message.refused is None:
-            await self._synced.wait()
-            if await self._attempt(message):
-                break
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-            pause = min(pause * 2, LONGEST_RETRY_SECONDS)
-        return message
+        sent = SentMessage(room_id, uuid7(), content, time.monotonic())
+        self.history.sent.append(sent)
+        self._by_id[sent.client_message_id] = sent
+        payload = {"roomId": room_id, "content": content, "clientMessageId": sent.client_message_id}
+        try:
+            sent.ack = await self._client.send(payload)
+        except ValueError as error:
+            sent.refused = str(error)
+        sent.ended = time.monotonic()
+        del self._by_id[sent.client_message_id]
+        return sent
 
-    async def wait_applied(self, heads: dict[str, int], timeout: float) -> None:
+    async def wait_applied(self, heads: Mapping[str, int], timeout: float) -> None:
         """Return when every room was applied up to its head.
 
         Raises:
@@ -102,88 +135,51 @@ class CarefulClient:
         except TimeoutError:
             raise AssertionError(f"behind after {timeout} s: {behind} of {heads}") from None
 
-    async def _attempt(self, message: SentMessage) -> bool:
-        socket = self._socket
-        if socket is None:
-            return False
-        message.attempts += 1
-        payload = {
-            "roomId": message.room_id,
-            "content": message.content,
-            "clientMessageId": message.client_message_id,
-        }
-        try:
-            answer = await socket.call("send_message", payload, timeout=ACK_SECONDS)
-        except (SocketIOError, OSError):
-            return False
-        if answer["ok"]:
-            message.ack = answer
-        elif not answer["error"]["retryable"]:
-            message.refused = answer["error"]["code"]
-        return message.ack is not None or message.refused is not None
+    def auth(self) -> dict[str, str]:
+        """Say who connects."""
+        return {"token": self._token}
 
-    async def _stay_connected(self) -> None:
-        pause = FIRST_RETRY_SECONDS
-        while True:
-            lost = asyncio.Event()
-            try:
-                await self._connect(lost)
-                await self._sync()
-                self._synced.set()
-                pause = FIRST_RETRY_SECONDS
-                await lost.wait()
-            except (SocketIOError, OSError):
-                pause = min(pause * 2, LONGEST_RETRY_SECONDS)
-            self._synced.clear()
-            await self._close()
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-
-    async def _connect(self, lost: asyncio.Event) -> None:
-        socket = socketio.AsyncClient(reconnection=False, handle_sigint=False)
-        socket.on("new-message", self._apply)
-        socket.on("disconnect", lambda *_: lost.set())
-        await socket.connect(
-            self._url, auth={"token": self._token}, transports=["websocket"], wait_timeout=10
-        )
-        self._socket = socket
-        self.connects += 1
-
-    async def _sync(self) -> None:
-        """Ask for all that was missed; the messages come as `new-message` before the answer."""
-        if self._socket is None:
-            return
-        rooms = [{"roomId": room_id, "after": self.position(room_id)} for room_id in self.history.applied]
-        if rooms:
-            answer = await self._socket.call("sync", {"rooms": rooms}, timeout=ACK_SECONDS)
-            failed = [room for room in answer.get("rooms", []) if room.get("error") or room.get("reset")]
-            if not answer["ok"] or failed:
-                raise SocketIOError(f"sync failed: {answer}")
-
-    async def _apply(self, message: dict[str, Any]) -> None:
-        position = self.position(message["roomId"])
-        if message["seq"] <= position:
-            return
-        if message["seq"] > position + 1:
-            # A hole: live messages overtook the catch-up. What is missing comes again, in order.
-            if self._synced.is_set():
-                await self._sync_again()
-            return
-        self.history.applied[message["roomId"]].append(message)
+    def on_message(self, message: dict[str, Any]) -> None:
+        """Note a message that came in its turn."""
+        self.history.applied.setdefault(message["roomId"], []).append(message)
+        self.history.applied_at.setdefault(message["roomId"], []).append(time.monotonic())
+        # Whoever waits for a position looks when this handler is done, so after the position moved.
         self._changed.set()
 
-    async def _sync_again(self) -> None:
-        self._synced.clear()
+    def on_reset(self, room_id: str, head: int, epoch: int | None) -> int:
+        """Forget a room and go on with its newest page."""
+        position = max(head - PAGE, 0)
+        self.history.resets.append(Reset(room_id, position, epoch, time.monotonic()))
+        self.history.applied[room_id] = []
+        self.history.applied_at[room_id] = []
+        return position
 
-        async def sync() -> None:
-            try:
-                await self._sync()
-                self._synced.set()
-            except (SocketIOError, OSError):
-                await self._close()
+    def note_answer(self, event: str, payload: dict[str, Any], answer: dict[str, Any]) -> None:
+        """Note what an attempt to send came to."""
+        if event == "send_message" and (sent := self._by_id.get(payload["clientMessageId"])):
+            sent.attempts += 1
+            sent.answers.append(answer)
 
-        self._tasks.spawn(sync(), name="careful-sync")
+    def note_connect(self) -> None:
+        """Note that the server let the client in."""
+        self.history.connects.append(time.monotonic())
 
-    async def _close(self) -> None:
-        socket, self._socket = self._socket, None
-        if socket is not None:
-            await socket.shutdown()
+
+class _RecordedClient(careful_client.CarefulClient):
+    """The example as it stands, with its attempts written down."""
+
+    retry_seconds, reconnect_seconds, longest_seconds = 0.2, 0.3, 3.0
+
+    def __init__(self, url: str, recorder: CarefulClient) -> None:
+        super().__init__(url, recorder)
+        self._recorder = recorder
+
+    async def call(self, event: str, payload: dict[str, Any]) -> dict[str, Any]:
+        answer = await super().call(event, payload)
+        self._recorder.note_answer(event, payload, answer)
+        return answer
+
+    async def catch_up(self, room_ids: Any) -> None:
+        if room_ids is self._recorder.positions:  # all rooms: a new connection
+            self._recorder.note_connect()
+        await super().catch_up(room_ids)
