@@ -33,6 +33,7 @@ SERVER_EVENTS: dict[str, type[BaseModel]] = {
     "room-deleted": sockets.RoomGone,
     "session-ended": sockets.SessionEnded,
     "drain": sockets.Drain,
+    "connect_error": sockets.ConnectError,
     "error": sockets.ErrorNotice,
 }
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chat_gateway_ws.clients import AuthClient
 from chat_gateway_ws.close_reasons import SESSION_ENDED
+from chat_gateway_ws.connect_limit import ConnectLimit
 from chat_gateway_ws.connections import Connection, Connections, SendLimits, SendQueue, TokenBucket
 from chat_gateway_ws.drain import Drain
 from chat_gateway_ws.errors import Busy
@@ -71,6 +72,7 @@ class Admission:
         self._presence = presence
         self._events = events
         self._drain = drain
+        self._connect_limit = ConnectLimit(settings.connect_rate)
         self._limits = SendLimits(settings.max_unsent_packets, settings.max_unsent_bytes)
         self._tasks = TaskSet()
         server.use(self.connect, self.connected, self.event, self.closed)
@@ -89,9 +91,11 @@ class Admission:
 
         Raises:
             Unauthenticated: no valid token, or its session is over.
+            TooManyConnects: at this moment.
             ChatError: too many sockets, or a service is away (retryable).
         """
         self._drain.require_open()
+        self._connect_limit.require()  # before anything that costs us or others more than the answer
         try:
             token = ConnectAuth.model_validate(auth).token.removeprefix("Bearer ")
         except ValidationError as error:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 import sys
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -40,14 +41,21 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
 
     transport: Any = None
     """The TCP connection of a WebSocket; polls come over any."""
+    address = ""
+    """Of the client, as the trusted proxies tell it."""
+    last_ping: float | None
+    """When the heartbeat went out that was not answered yet."""
+    _ping: asyncio.TimerHandle | None = None
     _taken = 0
     _unpolled = 0
 
     @classmethod
-    def adopt(cls, socket: engineio.async_socket.AsyncSocket) -> "GuardedSocket":
-        """Make a socket that the library created a guarded one."""
+    def adopt(cls, socket: engineio.async_socket.AsyncSocket, environ: dict[str, Any]) -> "GuardedSocket":
+        """Make a socket that the library created, for this request, a guarded one."""
         socket.__class__ = cls
         assert isinstance(socket, cls)  # noqa: S101 - tells the type checker
+        client = environ["asgi.scope"].get("client")
+        socket.address = client[0] if client else ""
         return socket
 
     async def _upgrade_websocket(self, environ: dict[str, Any]) -> Any:
@@ -95,6 +103,20 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
         except (TimeoutError, asyncio.CancelledError):
             raise QueueEmpty from None
 
+    def schedule_ping(self) -> None:
+        """Send the next heartbeat in time, unless one is waited for.
+
+        The library has a task for it, which would keep a closed session in memory until then.
+        """
+        if self.last_ping:
+            self.last_ping = None
+            self._ping = asyncio.get_running_loop().call_later(self.server.ping_interval, self._send_ping_now)
+
+    def _send_ping_now(self) -> None:
+        if not self.closing:
+            self.last_ping = time.time()
+            self.queue.put_nowait(engine_packet.Packet(engine_packet.PING))
+
     def count_unpolled(self) -> int:
         """Return how many times in a row this was called while packets waited and a client took none."""
         idle = not self.upgraded and not self.queue.empty() and self.queue.taken == self._taken
@@ -136,6 +158,8 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
         The library would wait for a client to read everything (`wait`), and would leave a pending poll
         without an answer until the heartbeat is over; the None at the end of the queue releases both.
         """
+        if self._ping is not None:
+            self._ping.cancel()
         await super().close(wait=False, abort=abort, reason=reason)
         self.queue.put_nowait(None)
 

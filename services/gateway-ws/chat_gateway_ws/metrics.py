@@ -7,6 +7,7 @@ ROOMS = Gauge("chat_gateway_rooms", "Rooms that this process is subscribed to")
 DELIVERIES = Counter("chat_gateway_deliveries_total", "Log entries handed to sockets")
 HOLES = Counter("chat_gateway_holes_total", "Holes in a room's feed that were filled from the log")
 CLOSED = Counter("chat_gateway_closed_total", "Sockets closed by the gateway", ["reason"])
+CONNECTS_REFUSED = Counter("chat_gateway_connects_refused_total", "Sockets that were not let in", ["code"])
 EVENTS = Counter("chat_gateway_events_total", "Client events, by outcome", ["event", "outcome"])
 SEND_BATCH = Histogram(
     "chat_gateway_send_batch_size",

@@ -16,10 +16,19 @@ from chat_shared.logging import get_logger
 from socketio import packet as socketio_packet
 from socketio.exceptions import ConnectionRefusedError as ConnectRefused
 
-from chat_gateway_ws.close_reasons import CONNECT_TIMEOUT, PROTOCOL_ERROR, SHUTDOWN, SLOW, CloseReason
+from chat_gateway_ws.close_reasons import (
+    CONNECT_TIMEOUT,
+    CROWDED_OUT,
+    PROTOCOL_ERROR,
+    SHUTDOWN,
+    SLOW,
+    CloseReason,
+)
 from chat_gateway_ws.connections import SendQueue
+from chat_gateway_ws.errors import connect_refusal
 from chat_gateway_ws.guarded_socket import GuardedSocket
-from chat_gateway_ws.metrics import CLOSED
+from chat_gateway_ws.handshakes import Handshakes
+from chat_gateway_ws.metrics import CLOSED, CONNECTS_REFUSED
 from chat_gateway_ws.settings import Settings
 from chat_gateway_ws.wire import DISCONNECT_FRAME, Json, ProtocolError, TextPacket, parse_event, to_packet
 
@@ -27,6 +36,8 @@ log = get_logger(__name__)
 
 CLOSE_SECONDS = 2.0
 NAMESPACE = "/"
+#: Whose client does not read, or is one too many, is cut without a farewell.
+ABRUPT = frozenset({SLOW, CROWDED_OUT})
 
 OnConnect = Callable[[str, Any], Awaitable[None]]
 OnConnected = Callable[[str], None]
@@ -54,6 +65,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
             cookie=None,
         )
         self._connect_timeout = settings.connect_timeout_seconds
+        self._handshakes = Handshakes(settings.max_handshakes, settings.handshakes_per_address)
         self._tasks = TaskSet()
         self.eio.create_queue = SendQueue
         self.on("connect", self._on_connect_event)
@@ -100,11 +112,12 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
         if socket is None:
             return
         log.info("socket closed", reason=reason.code)
-        if reason is SLOW:
+        if reason in ABRUPT:
             await socket.close(abort=True)
             socket.queue.discard()
             socket.queue.put_nowait(None)
             socket.abort()
+            self.eio.sockets.pop(eio_sid, None)
             return
         if not reason.reconnect:
             socket.queue.put_nowait(to_packet(DISCONNECT_FRAME))
@@ -113,9 +126,19 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
         socket.abort()
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
-        GuardedSocket.adopt(self.eio.sockets[eio_sid])
+        GuardedSocket.adopt(self.eio.sockets[eio_sid], environ)
         await super()._handle_eio_connect(eio_sid, environ)
+        self._begin_handshake(eio_sid)
         asyncio.get_running_loop().call_later(self._connect_timeout, self._expire, eio_sid)
+
+    def _begin_handshake(self, eio_sid: str) -> None:
+        """Note that a session has to ask to be let in, and make room for it."""
+        socket = self.socket(eio_sid)
+        if socket is None or socket.closing:
+            return
+        crowded_out = self._handshakes.add(eio_sid, socket.address)
+        if crowded_out is not None:
+            self.close(crowded_out, CROWDED_OUT)
 
     def _expire(self, eio_sid: str) -> None:
         """Close a socket that has no namespace in time: it holds memory and proves nothing."""
@@ -139,9 +162,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
         if packet.namespace not in (None, NAMESPACE):
             raise ProtocolError("there is one namespace")
         if packet.packet_type == socketio_packet.CONNECT:
-            await self._handle_connect(eio_sid, NAMESPACE, packet.data)
-            if self._is_connected(eio_sid):
-                self._connected(eio_sid)
+            await self._let_in(eio_sid, packet.data)
         elif packet.packet_type == socketio_packet.DISCONNECT:
             await self._handle_disconnect(eio_sid, NAMESPACE, self.reason.CLIENT_DISCONNECT)
             self._closed(eio_sid)
@@ -151,21 +172,32 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
         elif packet.packet_type != socketio_packet.ACK:
             raise ProtocolError("unexpected packet")
 
+    async def _let_in(self, eio_sid: str, auth: Any) -> None:
+        if self._is_connected(eio_sid):
+            raise ProtocolError("connected already")
+        self._handshakes.remove(eio_sid)
+        await self._handle_connect(eio_sid, NAMESPACE, auth)
+        if self._is_connected(eio_sid):
+            self._connected(eio_sid)
+        else:
+            self._begin_handshake(eio_sid)
+
     async def _on_connect_event(self, _sid: str, environ: dict[str, Any], auth: Any = None) -> None:
         """Admit a socket; a TypeError must not leave this, or the library calls it a second time."""
         eio_sid = self.manager.eio_sid_from_sid(_sid, NAMESPACE)
         try:
             await self._connect(eio_sid, auth)
-        except ChatError as error:
-            details = {"code": error.code, "retryable": error.retryable}
-            raise ConnectRefused(error.message, details) from error
         except Exception as error:
-            log.error("connect failed", exc_info=error)
-            failure = ChatError()
-            raise ConnectRefused(failure.message, {"code": failure.code, "retryable": False}) from error
+            failure = error if isinstance(error, ChatError) else ChatError()
+            if failure is not error:
+                log.error("connect failed", exc_info=error)
+            CONNECTS_REFUSED.labels(failure.code).inc()
+            refusal = connect_refusal(failure)
+            raise ConnectRefused(failure.message, refusal.model_dump(exclude_none=True)) from error
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
         try:
             await super()._handle_eio_disconnect(eio_sid, reason)
         finally:
+            self._handshakes.remove(eio_sid)
             self._closed(eio_sid)

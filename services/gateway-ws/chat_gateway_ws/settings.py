@@ -5,6 +5,9 @@ from pydantic import Field
 
 from chat_gateway_ws.presence_store import PresenceRules
 
+CONNECTS_PER_SECOND = {"production": 200.0, "development": 5_000.0}
+#: In development everybody has the same address.
+HANDSHAKES_PER_ADDRESS = {"production": 100, "development": 2_000}
 DRAIN_SECONDS = {"production": 10.0, "development": 0.0}
 
 
@@ -30,6 +33,21 @@ class Settings(ServiceSettings):
     )
     connect_timeout_seconds: float = setting(
         5, "CHAT_CONNECT_TIMEOUT_SECONDS", "How long a socket may stay without a valid CONNECT", gt=0, le=60
+    )
+    connects_per_second: float | None = setting(
+        None,
+        "CHAT_CONNECTS_PER_SECOND",
+        "Sockets let in per second, twice as many at once; default 200, in development 5000",
+        gt=0,
+    )
+    max_handshakes: int = setting(
+        2_000, "CHAT_MAX_HANDSHAKES", "Sessions without a CONNECT yet; one more ends the oldest", ge=1
+    )
+    max_handshakes_per_address: int | None = setting(
+        None,
+        "CHAT_MAX_HANDSHAKES_PER_ADDRESS",
+        "Those of one client address; default 100, in development 2000",
+        ge=1,
     )
     max_unsent_packets: int = setting(
         512,
@@ -96,6 +114,16 @@ class Settings(ServiceSettings):
             grace=self.presence_grace_seconds,
             window=self.presence_window_seconds,
         )
+
+    @property
+    def connect_rate(self) -> float:
+        """Sockets that are let in per second."""
+        return self.connects_per_second or CONNECTS_PER_SECOND[self.environment]
+
+    @property
+    def handshakes_per_address(self) -> int:
+        """Sessions of one client address that may be open without a CONNECT."""
+        return self.max_handshakes_per_address or HANDSHAKES_PER_ADDRESS[self.environment]
 
     @property
     def drain_window(self) -> float:

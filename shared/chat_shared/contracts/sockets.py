@@ -213,6 +213,21 @@ class ErrorNotice(WireModel):
     code: str
 
 
+class ConnectRefusal(WireModel):
+    """The `data` of `connect_error`: why a socket was not let in."""
+
+    code: str
+    retryable: bool
+    retry_after_ms: int | None = Field(None, description="Come back after that time; with retryable ones")
+
+
+class ConnectError(WireModel):
+    """`connect_error`, as Socket.IO sends it."""
+
+    message: str
+    data: ConnectRefusal
+
+
 class Drain(WireModel):
     """`drain`: this gateway goes away; reconnect after the delay."""
 
