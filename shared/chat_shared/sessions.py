@@ -56,7 +56,7 @@ class SessionGuard:
         question = SessionsCheck(session_ids=[session_id])
         try:
             answer = await self._auth.post(
-                "/internal/v1/sessions/check", question, SessionsChecked, timeout=2
+                "/internal/v1/sessions/check", question, SessionsChecked, timeout=2, only_reads=True
             )
         except ChatError as error:
             log.warning("session state unknown, token believed", error=error.code)

@@ -1,6 +1,7 @@
 """Whatever is killed, an acknowledged message stays, once and in its place."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 ROOMS = 6
 CLIENTS = 6
 HEAL_SECONDS = 30
+FROZEN_SECONDS = 25
+"""More than the time that a send has until its outcome is unknown, and less than three times that."""
 
 
 class Load:
@@ -137,6 +140,25 @@ async def test_a_gateway_is_killed_under_load(
             await running.until_acked(100)
             await restored.process(name).wait_ready(30)
         assert sum(client.connects for client in running.clients) > CLIENTS
+        await running.finish()
+
+
+async def test_a_messaging_process_is_frozen_under_load(
+    restored: "Stack", api: ApiClient, chat_url: str, new_user: NewUser, new_room: NewRoom
+) -> None:
+    """Sends go on elsewhere after one deadline; what the thawed process inserts late changes nothing."""
+    victim = restored.process("messaging-1")
+    async with load(api, chat_url, new_user, new_room) as running:
+        running.begin()
+        await running.until_acked(100)
+        victim.kill(signal.SIGSTOP)
+        try:
+            await running.until_acked(200, timeout=FROZEN_SECONDS)
+        finally:
+            victim.kill(signal.SIGCONT)
+        await running.until_acked(100)
+        sent = [message for client in running.clients for message in client.history.sent]
+        assert any(message.attempts > 1 for message in sent), "nothing was under way at the frozen process"
         await running.finish()
 
 

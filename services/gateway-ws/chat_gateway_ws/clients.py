@@ -33,19 +33,21 @@ class MessagingClient:
         self._http = http
         self.epoch = LogEpoch()
 
-    def instance_for(self, room_id: EntityId) -> str:
-        """Return the instance that a room's messages go to first."""
-        return self._http.instances_for(room_id)[0]
+    def home(self, room_id: EntityId) -> str:
+        """Return the instance that a room's messages go to while it answers."""
+        return self._http.home(room_id)
 
     async def send(self, items: list[SendItem], *, timeout: float) -> SendResults:
-        """Append messages; the rooms of one call share their preferred instance."""
+        """Append messages; the rooms of one call share their home."""
         batch = SendBatch.model_construct(items=items)
         key = items[0].room_id
         return await self._http.post("/internal/v1/messages", batch, SendResults, key=key, timeout=timeout)
 
     async def heads(self, room_ids: list[EntityId]) -> dict[EntityId, int]:
         """Return the committed head of each room."""
-        answer = await self._http.post("/internal/v1/heads", HeadsQuery(room_ids=room_ids), Heads)
+        answer = await self._http.post(
+            "/internal/v1/heads", HeadsQuery(room_ids=room_ids), Heads, only_reads=True
+        )
         self.epoch.observe(answer.epoch)
         return answer.heads
 
@@ -77,7 +79,9 @@ class RoomsClient:
     async def membership(self, room_id: EntityId, user_id: EntityId) -> MembershipFact:
         """Return what a user is to a room."""
         question = MembershipCheck(memberships=[MembershipKey(room_id=room_id, user_id=user_id)])
-        answer = await self._http.post("/internal/v1/memberships/check", question, MembershipFacts)
+        answer = await self._http.post(
+            "/internal/v1/memberships/check", question, MembershipFacts, only_reads=True
+        )
         return answer.memberships[0]
 
 
@@ -90,7 +94,10 @@ class AuthClient:
     async def ended_sessions(self, session_ids: list[str]) -> list[str]:
         """Return those of the sessions that have ended."""
         question = SessionsCheck(session_ids=session_ids)
-        return (await self._http.post("/internal/v1/sessions/check", question, SessionsChecked)).ended
+        answer = await self._http.post(
+            "/internal/v1/sessions/check", question, SessionsChecked, only_reads=True
+        )
+        return answer.ended
 
     async def report_last_seen(self, users: list[LastSeen]) -> None:
         """Tell when users went offline."""

@@ -38,7 +38,10 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Lane:
-    """What goes to one instance of messaging."""
+    """The rooms that are at home with one instance of messaging.
+
+    While that one does not answer, their requests go elsewhere but stay in this lane: that keeps their order.
+    """
 
     waiting: dict[str, deque[_Waiting]] = field(default_factory=dict)
     """Per room, oldest first; the rooms in the order in which they began to wait."""
@@ -72,7 +75,7 @@ class SendBatcher:
         if self._waiting >= MAX_WAITING:
             raise Busy
         answer: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
-        lane = self._lanes.setdefault(self._messaging.instance_for(item.room_id), _Lane())
+        lane = self._lanes.setdefault(self._messaging.home(item.room_id), _Lane())
         queue = lane.waiting.setdefault(item.room_id, deque())
         queue.append(_Waiting(item, answer, time.monotonic() + DEADLINE_SECONDS))
         self._waiting += 1

@@ -30,7 +30,11 @@ class Rooms:
         )
         try:
             facts = await self._rooms.post(
-                "/internal/v1/memberships/check", question, MembershipFacts, timeout=ROOMS_SECONDS
+                "/internal/v1/memberships/check",
+                question,
+                MembershipFacts,
+                timeout=ROOMS_SECONDS,
+                only_reads=True,
             )
         except (Unavailable, RemoteError, ValidationError) as error:
             raise RoomsAway from error

@@ -76,7 +76,9 @@ class Memberships:
     async def _ask_rooms(self, members: Iterable[Member]) -> list[MembershipFact]:
         keys = [MembershipKey(room_id=member.room_id, user_id=member.user_id) for member in members]
         question = MembershipCheck(memberships=keys)
-        answer = await self._rooms.post("/internal/v1/memberships/check", question, MembershipFacts)
+        answer = await self._rooms.post(
+            "/internal/v1/memberships/check", question, MembershipFacts, only_reads=True
+        )
         return answer.memberships
 
     def _was_member(self, member: Member) -> bool:

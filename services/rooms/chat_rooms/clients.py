@@ -44,7 +44,12 @@ class RoomLogs:
         question = HeadsQuery(room_ids=[room_id])
         try:
             answer = await self._messaging.post(
-                "/internal/v1/heads", question, Heads, key=room_id, timeout=NEIGHBOUR_SECONDS
+                "/internal/v1/heads",
+                question,
+                Heads,
+                key=room_id,
+                timeout=NEIGHBOUR_SECONDS,
+                only_reads=True,
             )
         except (RemoteError, ValidationError) as error:
             raise Unavailable("How far the room is cannot be told for the moment; try again") from error

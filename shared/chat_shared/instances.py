@@ -1,0 +1,41 @@
+"""Which instance of a service to ask first, and which to leave alone for a while. No I/O."""
+
+import random
+from collections.abc import Sequence
+from hashlib import blake2b
+
+
+class Instances:
+    """The instances of one service, by their base URLs."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = [url.rstrip("/") for url in urls]
+        self._avoided: set[str] = set()
+
+    def home(self, key: str) -> str:
+        """Return the instance that a key belongs to, whatever state that one is in."""
+        return self._by_hash(key)[0]
+
+    def in_order(self, key: str | None) -> list[str]:
+        """Return the instances in the order to try: by rendezvous hash of `key`, or at random.
+
+        The same key goes to the same instance everywhere while the list stays the same, so that one
+        process does the work of one room (Thaler and Ravishankar, 1998). Avoided ones come last, and in
+        the same order: when all are avoided, nothing has changed.
+        """
+        order = random.sample(self._urls, len(self._urls)) if key is None else self._by_hash(key)
+        return sorted(order, key=lambda url: url in self._avoided)
+
+    def avoid(self, url: str) -> bool:
+        """Prefer the others to an instance until `trust`; tell whether that is new, and any use."""
+        if url in self._avoided or len(self._urls) == 1:
+            return False
+        self._avoided.add(url)
+        return True
+
+    def trust(self, url: str) -> None:
+        """Ask an instance again like any other."""
+        self._avoided.discard(url)
+
+    def _by_hash(self, key: str) -> list[str]:
+        return sorted(self._urls, key=lambda url: blake2b(f"{url}|{key}".encode(), digest_size=8).digest())
