@@ -1,6 +1,6 @@
 """Prometheus metrics that every service has; a service declares its own beside the code they measure."""
 
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,6 +12,13 @@ HTTP_SECONDS = Histogram(
 )
 EVENTS_PUBLISHED = Counter("chat_events_published_total", "Events confirmed by RabbitMQ", ["key"])
 EVENTS_CONSUMED = Counter("chat_events_consumed_total", "Events handled, by outcome", ["queue", "outcome"])
+QUEUE_WAITING = Gauge(
+    "chat_queue_waiting", "Events that wait in a work queue, as its consumer saw it", ["queue"]
+)
+DEAD_LETTERS = Gauge("chat_dead_letters", "Events that were set aside from a work queue", ["queue"])
+BUS_REBUILDS = Counter(
+    "chat_bus_rebuilds_total", "Connections to RabbitMQ given up though they looked alive", ["reason"]
+)
 INTERNAL_CALLS = Counter(
     "chat_internal_calls_total", "Calls to other services, by outcome", ["target", "outcome"]
 )

@@ -1,90 +1,39 @@
 """The bus on a real RabbitMQ: confirmed, at least once, set aside when hopeless, back after a crash."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 import aio_pika
 import pytest
 from chat_local.stack import Stack
 from chat_shared.bus import EXCHANGE, Bus, dead_letter_queue
-from chat_shared.bus.topology import DELIVERY_LIMIT
-from chat_shared.contracts.events import Event, RoomDeleted, SessionRevoked, UserDeleted
+from chat_shared.bus.bus import PREFETCH
+from chat_shared.bus.consumer import PAUSES
+from chat_shared.contracts.events import RoomDeleted, SessionRevoked, UserDeleted
 from chat_shared.errors import Unavailable
 from chat_shared.ids import uuid7
 from chat_shared.testing import eventually
+from chat_shared.testing.queues import Inbox, drain, open_channel
+from chat_shared.testing.tcp_proxy import TcpProxy
 from yarl import URL
+
+TRIES = len(PAUSES) + 1
+OpenBus = Callable[..., Awaitable[Bus]]
 
 QUEUE = "rooms.accounts"
 USER = "1" * 24
-
-
-class Inbox:
-    """A handler that remembers what it was given, and fails as long as it is told to."""
-
-    def __init__(self) -> None:
-        self.attempts: list[str] = []
-        self.handled: list[str] = []
-        self.failure: Exception | None = None
-
-    async def handle(self, event: Event) -> None:
-        self.attempts.append(event.event_id)
-        if self.failure is not None:
-            raise self.failure
-        self.handled.append(event.event_id)
 
 
 async def _nothing() -> None:
     return None
 
 
-OpenBus = Callable[..., Awaitable[Bus]]
-
-
-@pytest.fixture
-async def open_bus(backing: Stack) -> AsyncIterator[OpenBus]:
-    """Connects buses and closes them after the test."""
-    opened: list[Bus] = []
-
-    async def connect(prepare: Callable[[Bus], None] = lambda _bus: None) -> Bus:
-        bus = Bus(backing.amqp_url, source="test")
-        prepare(bus)
-        await bus.start()
-        opened.append(bus)
-        await eventually(lambda: bus.is_connected, timeout=20)
-        return bus
-
-    yield connect
-    for bus in opened:
-        await bus.stop()
-
-
-@asynccontextmanager
-async def channel(backing: Stack) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
-    connection = await aio_pika.connect(backing.amqp_url)
-    async with connection:
-        yield await connection.channel()
-
-
-async def drain(backing: Stack, queue: str) -> list[bytes]:
-    """Take all messages out of a queue."""
-    async with channel(backing) as open_channel:
-        source = await open_channel.get_queue(queue)
-        bodies = []
-        while (message := await source.get(fail=False, no_ack=True)) is not None:
-            bodies.append(message.body)
-        return bodies
-
-
-@pytest.fixture(autouse=True)
-async def empty_queues(open_bus: OpenBus, backing: Stack) -> None:
-    await open_bus()
-    for queue in (QUEUE, dead_letter_queue(QUEUE)):
-        await drain(backing, queue)
-
-
 def deletion() -> UserDeleted:
     return UserDeleted(user_id=USER)
+
+
+def revocation() -> SessionRevoked:
+    return SessionRevoked(user_id=USER, session_ids=[uuid7()], reason="logout")
 
 
 async def test_an_event_waits_for_a_consumer_that_was_never_started(open_bus: OpenBus) -> None:
@@ -109,7 +58,7 @@ async def test_every_listener_hears_everything_in_order(open_bus: OpenBus) -> No
     inboxes = [Inbox(), Inbox()]
     for inbox in inboxes:
         await open_bus(lambda bus, inbox=inbox: bus.listen([SessionRevoked.key], inbox.handle, _nothing))
-    events = [SessionRevoked(user_id=USER, session_ids=[uuid7()], reason="logout") for _ in range(60)]
+    events = [revocation() for _ in range(60)]
     publisher = await open_bus()
     for event in events:
         await publisher.publish([event])
@@ -118,16 +67,60 @@ async def test_every_listener_hears_everything_in_order(open_bus: OpenBus) -> No
 
 
 async def test_a_handler_that_always_fails_sets_the_event_aside(open_bus: OpenBus, backing: Stack) -> None:
-    inbox, event, later = Inbox(), deletion(), deletion()
+    """Five tries within ten seconds, and nobody else waits for that."""
+    inbox, poison = Inbox(), deletion()
+    inbox.failure, inbox.fails_at = ValueError("a bug"), frozenset({poison.event_id})
+    bus = await open_bus(lambda bus: bus.consume(QUEUE, inbox.handle))
+    await bus.publish([poison])
+    await eventually(lambda: poison.event_id in inbox.attempts)
+    while inbox.attempts.count(poison.event_id) < TRIES:
+        other = deletion()
+        await bus.publish([other])
+        await eventually(lambda other=other: other.event_id in inbox.handled, timeout=1)
+    dead = await eventually(lambda: drain(backing.amqp_url, dead_letter_queue(QUEUE)), timeout=10)
+    assert poison.event_id.encode() in dead[0]
+    assert inbox.attempts.count(poison.event_id) == TRIES
+
+
+async def test_many_that_fail_do_not_take_all_places(open_bus: OpenBus, backing: Stack) -> None:
+    inbox, poison = Inbox(), [deletion() for _ in range(3 * PREFETCH)]
     inbox.failure = ValueError("a bug")
+    inbox.fails_at = frozenset(event.event_id for event in poison)
+    bus = await open_bus(lambda bus: bus.consume(QUEUE, inbox.handle))
+    other = deletion()
+    await bus.publish([*poison, other])
+    await eventually(lambda: other.event_id in inbox.handled, timeout=1.5)
+    dead: list[bytes] = []
+
+    async def all_dead() -> bool:
+        dead.extend(await drain(backing.amqp_url, dead_letter_queue(QUEUE)))
+        return len(dead) >= len(poison)
+
+    await eventually(all_dead, timeout=15)
+    assert len(inbox.attempts) == TRIES * len(poison) + 1
+
+
+async def test_a_listener_goes_on_after_an_event_that_it_fails_at(open_bus: OpenBus) -> None:
+    inbox, poison, later = Inbox(), revocation(), revocation()
+    inbox.failure, inbox.fails_at = ValueError("a bug"), frozenset({poison.event_id})
+    bus = await open_bus(lambda bus: bus.listen([SessionRevoked.key], inbox.handle, _nothing))
+    await bus.publish([poison])
+    await bus.publish([later])
+    await eventually(lambda: inbox.handled == [later.event_id], timeout=1)
+
+
+async def test_a_queue_of_an_earlier_version_is_used_as_it_is(open_bus: OpenBus, backing: Stack) -> None:
+    """The arguments of a queue cannot change, and an upgrade must not cut a service off from its work."""
+    async with open_channel(backing.amqp_url) as channel:
+        await channel.queue_delete(QUEUE)
+        older = {"x-queue-type": "quorum", "x-delivery-limit": 3}
+        await channel.declare_queue(QUEUE, durable=True, arguments=older)
+    inbox, event = Inbox(), deletion()
     bus = await open_bus(lambda bus: bus.consume(QUEUE, inbox.handle))
     await bus.publish([event])
-    dead = await eventually(lambda: drain(backing, dead_letter_queue(QUEUE)), timeout=10)
-    assert event.event_id.encode() in dead[0]
-    assert 2 <= inbox.attempts.count(event.event_id) <= DELIVERY_LIMIT + 1
-    inbox.failure = None
-    await bus.publish([later])
-    await eventually(lambda: inbox.handled == [later.event_id])
+    await eventually(lambda: inbox.handled == [event.event_id])
+    async with open_channel(backing.amqp_url) as channel:
+        await channel.queue_delete(QUEUE)
 
 
 async def test_an_outage_behind_the_handler_uses_up_nothing(open_bus: OpenBus, backing: Stack) -> None:
@@ -138,17 +131,17 @@ async def test_an_outage_behind_the_handler_uses_up_nothing(open_bus: OpenBus, b
     await eventually(lambda: len(inbox.attempts) >= 5)
     inbox.failure = None
     await eventually(lambda: inbox.handled == [event.event_id])
-    assert await drain(backing, dead_letter_queue(QUEUE)) == []
+    assert await drain(backing.amqp_url, dead_letter_queue(QUEUE)) == []
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", b"{}", b'{"userId": {"$ne": ""}}'])
 async def test_what_is_no_event_is_set_aside_at_once(open_bus: OpenBus, backing: Stack, body: bytes) -> None:
     inbox = Inbox()
     await open_bus(lambda bus: bus.consume(QUEUE, inbox.handle))
-    async with channel(backing) as open_channel:
-        exchange = await open_channel.get_exchange(EXCHANGE)
+    async with open_channel(backing.amqp_url) as channel:
+        exchange = await channel.get_exchange(EXCHANGE)
         await exchange.publish(aio_pika.Message(body), UserDeleted.key)
-    assert await eventually(lambda: drain(backing, dead_letter_queue(QUEUE)), timeout=10) == [body]
+    assert await eventually(lambda: drain(backing.amqp_url, dead_letter_queue(QUEUE)), timeout=10) == [body]
     assert inbox.attempts == []
 
 
@@ -193,29 +186,13 @@ async def test_the_broker_is_killed_and_comes_back(open_bus: OpenBus, backing: S
     assert len(gaps) == 2
 
 
-async def test_a_silent_broker_is_given_up(backing: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_broker_is_given_up(
+    open_bus: OpenBus, backing: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A network that swallows everything closes no connection; a listener would be deaf and not know it."""
-    monkeypatch.setattr("chat_shared.bus.bus.HEARTBEAT_SECONDS", 1)
-    broker, writers = URL(backing.amqp_url), []
-    silent = False
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            if not silent:
-                writer.write(data)
-
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_broker = await asyncio.open_connection(broker.host, broker.port)
-        writers.extend([writer, to_broker[1]])
-        await asyncio.gather(pump(reader, to_broker[1]), pump(to_broker[0], writer))
-
-    async with await asyncio.start_server(connected, "127.0.0.1", 0) as proxy:
-        port = proxy.sockets[0].getsockname()[1]
-        bus = Bus(str(broker.with_host("127.0.0.1").with_port(port)), source="test")
-        await bus.start()
-        await eventually(lambda: bus.is_connected, timeout=20)
-        silent = True
+    monkeypatch.setattr("chat_shared.bus.link.HEARTBEAT_SECONDS", 1)
+    broker = URL(backing.amqp_url)
+    async with TcpProxy(str(broker.host), int(broker.port or 0)) as proxy:
+        bus = await open_bus(url=str(broker.with_port(proxy.port)))
+        proxy.swallow(True)
         await eventually(lambda: not bus.is_connected, timeout=15)
-        await bus.stop()
-        for writer in writers:
-            writer.transport.abort()

@@ -1,21 +1,24 @@
-"""The command line: `chat up` runs everything, `chat doctor` tells what a machine lacks for it."""
+"""The command line: `chat up` runs everything, `chat doctor` tells what a machine lacks for it, `chat dlq`
+handles events that were set aside.
+"""
 
 import asyncio
 import ipaddress
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from dotenv import dotenv_values
 
+from chat_local import dead_letter_commands
 from chat_local import doctor as checks
 from chat_local.console import run_in_foreground, say
+from chat_local.environment import environment
 from chat_local.stack import StackOptions
 
 DEFAULT_PORT = 8080
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The chat stack on this machine.")
+app.add_typer(dead_letter_commands.app, name="dlq")
 
 PortOption = Annotated[
     int, typer.Option(envvar="PORT", min=1, max=65535, help="Port of the one URL that clients use.")
@@ -42,7 +45,7 @@ def up(
     logs: Annotated[bool, typer.Option("--logs", help="Show all logs here, too.")] = False,
 ) -> None:
     """Start everything and run until Ctrl-C."""
-    environ = _environment()
+    environ = environment()
     options = StackOptions(
         state_dir=state_dir,
         port=port,
@@ -63,13 +66,7 @@ def doctor(
     state_dir: Annotated[Path, typer.Option(help="Folder for data, logs and secrets.")] = Path(".chat"),
 ) -> None:
     """Tell what was found, what is missing, and the command that mends it."""
-    results = checks.examine(_environment(), port, state_dir)
+    results = checks.examine(environment(), port, state_dir)
     for result in results:
         say(str(result))
     raise typer.Exit(0 if all(result.ok for result in results) else 1)
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment over the values of a `.env` file in the current folder."""
-    from_file = {name: value for name, value in dotenv_values(".env").items() if value is not None}
-    return from_file | dict(os.environ)

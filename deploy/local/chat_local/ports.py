@@ -30,6 +30,12 @@ class PortBook:
         self._remembered: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
         self._given: dict[str, int] = {}
 
+    @staticmethod
+    def remembered(path: Path, name: str) -> int | None:
+        """Return the port that `name` had last, None when it never had one."""
+        remembered: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}
+        return remembered.get(name)
+
     def port(self, name: str) -> int:
         """Return the port of `name`: the one it had last time if that is free, else a new one."""
         if name not in self._given:

@@ -1,38 +1,28 @@
-"""The connection to RabbitMQ: connects, declares, consumes, publishes, and starts over when it breaks."""
+"""What services use of RabbitMQ: publish with a confirm, share work, hear what happens."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
-from aio_pika.exceptions import AMQPException, DeliveryError
-from yarl import URL
+from aio_pika.abc import AbstractExchange
+from aio_pika.exceptions import DeliveryError
 
-from chat_shared.bus.consumer import Consumer, Handler
+from chat_shared.bus.consumer import EVENT_ID_HEADER, KEY_HEADER, Consumer, Handler
+from chat_shared.bus.link import CONNECTION_ERRORS, Link
 from chat_shared.bus.topology import AWAITED_KEYS, EXCHANGE, declare_topology
+from chat_shared.bus.watch import QueueWatch
 from chat_shared.contracts.base import format_timestamp
 from chat_shared.contracts.events import Event
 from chat_shared.errors import Unavailable
 from chat_shared.lifecycle import TaskSet
-from chat_shared.logging import get_logger
 from chat_shared.metrics import EVENTS_PUBLISHED
 from chat_shared.request_context import REQUEST_ID_HEADER, request_id
 
-log = get_logger(__name__)
-
-CONNECT_SECONDS = 5.0
 CONFIRM_SECONDS = 5.0
-HEARTBEAT_SECONDS = 5
-"""A broker is given up after about three of them: with the usual 60 a listener would be deaf for minutes."""
 PREFETCH = 50
-MAX_BACKOFF_SECONDS = 5.0
-
-_CONNECTION_ERRORS = (AMQPException, OSError, TimeoutError, RuntimeError)
-
 
 GapHandler = Callable[[], Coroutine[Any, Any, None]]
 
@@ -49,25 +39,26 @@ class _Listener:
 class Bus:
     """Publishes events and brings events in.
 
-    The connection is a plain one that we rebuild as a whole when any part of it breaks: after a
-    reconnect there is nothing half restored, and a publish never waits for a broker that is away.
+    Each direction has a connection of its own: a broker that is short of memory stops reading from those
+    that publish, and acknowledgements must not wait behind that.
     """
 
     def __init__(self, url: str, *, source: str) -> None:
         """`source`: the service that speaks, as events name it."""
-        self._url = url
         self._source = source
         self._consumers: list[Consumer] = []
         self._listeners: list[_Listener] = []
-        self._connection: AbstractConnection | None = None
         self._exchange: AbstractExchange | None = None
+        self._publishing = Link(url, source, self._set_up_publishing, self._end_publishing)
+        self._consuming = Link(url, f"{source} consumers", self._set_up_consuming, self._end_watch)
+        self._watch: asyncio.Task[None] | None = None
         self._tasks = TaskSet()
 
     def consume(self, queue: str, handler: Handler) -> None:
         """Share the work of a durable queue of the topology with the other processes of this service.
 
         An event comes at least once; `handler` has to be idempotent. While a dependency is away the
-        delivery is retried in place; another failure gives it back, and the fifth sets it aside.
+        delivery is retried in place; another failure is tried five times in all, then the event is set aside.
         """
         self._consumers.append(Consumer(queue, handler))
 
@@ -80,18 +71,23 @@ class Bus:
         self._listeners.append(_Listener(tuple(keys), Consumer(name, handler, in_order=True), on_gap))
 
     async def start(self) -> None:
-        """Connect in the background, and again whenever the connection is lost."""
-        self._tasks.spawn(self._stay_connected(), name="bus")
+        """Connect in the background, and again whenever a connection is lost."""
+        for link in self._links():
+            await link.start()
 
     async def stop(self) -> None:
-        """Stop consuming and close the connection; what was not acknowledged is delivered again."""
+        """Stop consuming and close the connections; what was not acknowledged is delivered again."""
+        await asyncio.gather(*(link.stop() for link in self._links()))
         await self._tasks.cancel()
-        await self._disconnect()
+
+    def _links(self) -> list[Link]:
+        consumes = bool(self._consumers or self._listeners)
+        return [self._publishing, self._consuming] if consumes else [self._publishing]
 
     @property
     def is_connected(self) -> bool:
-        """Whether events can be published right now."""
-        return self._exchange is not None
+        """Whether events can be published, and those that this process waits for arrive."""
+        return all(link.is_up for link in self._links())
 
     async def check(self) -> None:
         """Raise `Unavailable` unless RabbitMQ is connected."""
@@ -110,8 +106,11 @@ class Bus:
         try:
             async with asyncio.timeout(CONFIRM_SECONDS):
                 await asyncio.gather(*(self._publish_one(exchange, event) for event in events))
-        except (DeliveryError, *_CONNECTION_ERRORS) as error:
+        except TimeoutError as error:
+            self._publishing.rebuild("unconfirmed_publish")
             raise Unavailable("RabbitMQ did not confirm in time") from error
+        except (DeliveryError, *CONNECTION_ERRORS) as error:
+            raise Unavailable("RabbitMQ did not take the events") from error
         for event in events:
             EVENTS_PUBLISHED.labels(event.key).inc()
 
@@ -123,8 +122,8 @@ class Bus:
             message_id=event.event_id,
             headers={
                 "cloudEvents:specversion": "1.0",
-                "cloudEvents:id": event.event_id,
-                "cloudEvents:type": event.key,
+                EVENT_ID_HEADER: event.event_id,
+                KEY_HEADER: event.key,
                 "cloudEvents:source": self._source,
                 "cloudEvents:time": format_timestamp(event.occurred_at),
                 REQUEST_ID_HEADER: request_id(),
@@ -132,64 +131,37 @@ class Bus:
         )
         await exchange.publish(message, event.key, mandatory=event.key in AWAITED_KEYS)
 
-    async def _stay_connected(self) -> None:
-        backoff = 0.2
-        while True:
-            try:
-                broken = await self._connect()
-                backoff = 0.2
-                await broken.wait()
-                log.warning("rabbitmq connection lost")
-            except Exception as error:  # whatever it is: nothing here may end the attempts
-                log.warning("rabbitmq is not reachable", error=repr(error)[:200])
-            await self._disconnect()
-            await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+    async def _set_up_publishing(self) -> None:
+        channel = await self._publishing.open_channel()
+        await declare_topology(self._publishing.open_scratch_channel)
+        self._exchange = await channel.get_exchange(EXCHANGE, ensure=False)
 
-    async def _connect(self) -> asyncio.Event:
-        """Connect, declare, consume; return an event that is set when any part of it breaks."""
-        broken = asyncio.Event()
-        async with asyncio.timeout(CONNECT_SECONDS * 4):
-            url = URL(self._url)
-            self._connection = await aio_pika.connect(
-                url.with_query({"heartbeat": str(HEARTBEAT_SECONDS), **url.query}),
-                timeout=CONNECT_SECONDS,
-                client_properties={"connection_name": self._source},
-            )
-            self._connection.close_callbacks.add(lambda *_: broken.set())
-            publisher = await self._open_channel(broken)
-            exchange = await declare_topology(publisher)
-            if self._consumers or self._listeners:
-                await self._subscribe(await self._open_channel(broken))
-        self._exchange = exchange
-        for listener in self._listeners:
-            self._tasks.spawn(listener.on_gap(), name="bus-gap")
-        return broken
+    def _end_publishing(self) -> None:
+        self._exchange = None
 
-    async def _open_channel(self, broken: asyncio.Event) -> AbstractChannel:
-        assert self._connection is not None  # noqa: S101 - narrows the type; set by _connect
-        channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
-        channel.close_callbacks.add(lambda *_: broken.set())
-        return channel
-
-    async def _subscribe(self, channel: AbstractChannel) -> None:
+    async def _set_up_consuming(self) -> None:
+        await declare_topology(self._consuming.open_scratch_channel)
+        channel = await self._consuming.open_channel()
         await channel.set_qos(prefetch_count=PREFETCH)
+        consumed: list[tuple[str, Consumer]] = []
         for consumer in self._consumers:
             queue = await channel.get_queue(consumer.queue, ensure=False)
             await queue.consume(consumer)
-        exchange = await channel.get_exchange(EXCHANGE, ensure=False)
+            consumed.append((queue.name, consumer))
         for listener in self._listeners:
             queue = await channel.declare_queue(
                 f"{self._source}.{uuid4().hex}", exclusive=True, auto_delete=True
             )
             for key in listener.keys:
-                await queue.bind(exchange, key)
+                await queue.bind(EXCHANGE, key)
             await queue.consume(listener.consumer)
+            consumed.append((queue.name, listener.consumer))
+        watch = QueueWatch(await self._consuming.open_channel(), consumed, PREFETCH)
+        self._watch = self._tasks.spawn(watch.run(self._consuming.rebuild), name="bus-watch")
+        for listener in self._listeners:
+            self._tasks.spawn(listener.on_gap(), name="bus-gap")
 
-    async def _disconnect(self) -> None:
-        self._exchange = None
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(*_CONNECTION_ERRORS):
-                async with asyncio.timeout(2):
-                    await connection.close()
+    def _end_watch(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None

@@ -1,4 +1,8 @@
-"""What happens to one delivery: parse, handle, acknowledge; or retry, give back, or set aside."""
+"""What happens to one delivery: parse, handle, acknowledge; or try again here, or set aside.
+
+Nothing is given back to the broker to be tried again: a quorum queue with a delivery limit puts it at its
+head and delivers it at once, so all tries would be over within milliseconds.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +24,17 @@ log = get_logger(__name__)
 
 Handler = Callable[[Event], Awaitable[None]]
 
+EVENT_ID_HEADER = "cloudEvents:id"
+KEY_HEADER = "cloudEvents:type"
+
 MAX_RETRY_SECONDS = 10.0
+"""The longest pause between two attempts while a dependency is away."""
+
+PAUSES = (0.1, 0.3, 1.0, 2.0)
+"""Seconds between the five tries of an event whose handler fails."""
+
+MAX_PAUSING = 25
+"""How many deliveries of a queue may pause at once: half of those held, so that others get through."""
 
 
 class UnknownEvent(Exception):
@@ -44,22 +58,31 @@ class Consumer:
     handler: Handler
     in_order: bool = False
     """Handle one delivery at a time, oldest first (a lock is fair)."""
+    deliveries: int = 0
+    """How many there were."""
+    in_flight: int = 0
+    """How many of them are not settled."""
+    _pausing: int = 0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def __call__(self, message: AbstractIncomingMessage) -> None:
         """Handle one delivery and settle it; a delivery is acknowledged only after its effect."""
         set_request_id(_header(message, REQUEST_ID_HEADER))
+        self.deliveries += 1
+        self.in_flight += 1
         try:
             outcome = await self._settle(message)
         except Exception as error:
             # The channel is gone, so this settles nothing: the broker delivers the message again.
             log.info("delivery not settled", queue=self.queue, error=repr(error))
             outcome = "unsettled"
+        finally:
+            self.in_flight -= 1
         EVENTS_CONSUMED.labels(self.queue, outcome).inc()
 
     async def _settle(self, message: AbstractIncomingMessage) -> str:
         try:
-            event = parse_event(message.routing_key or "", message.body)
+            event = parse_event(event_key(message, self.queue), message.body)
         except (UnknownEvent, ValidationError) as error:
             log.error("event set aside: it has the wrong form", queue=self.queue, error=type(error).__name__)
             await message.reject(requeue=False)
@@ -67,8 +90,13 @@ class Consumer:
         try:
             await self._handle(event)
         except Exception as error:
-            log.error("event handler failed", queue=self.queue, event_id=event.event_id, exc_info=error)
-            await message.nack(requeue=True)
+            log.error(
+                "event set aside: its handler fails",
+                queue=self.queue,
+                event_id=event.event_id,
+                exc_info=error,
+            )
+            await message.reject(requeue=False)
             return "failed"
         await message.ack()
         return "done"
@@ -76,22 +104,54 @@ class Consumer:
     async def _handle(self, event: Event) -> None:
         if self.in_order:
             async with self._turn:
-                await self._handle_until_possible(event)
+                await self._try_repeatedly(event)
         else:
-            await self._handle_until_possible(event)
+            await self._try_repeatedly(event)
 
-    async def _handle_until_possible(self, event: Event) -> None:
+    async def _try_repeatedly(self, event: Event) -> None:
+        """Handle an event; raise what the last of five tries raised."""
+        for pause in PAUSES:
+            try:
+                return await self._handle_when_possible(event)
+            except Exception as error:
+                log.warning(
+                    "event will be tried again",
+                    queue=self.queue,
+                    event_id=event.event_id,
+                    error=repr(error)[:200],
+                )
+            await self._pause(pause)
+        return await self._handle_when_possible(event)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before the next try, unless others wait for this one or too many wait already."""
+        if self.in_order or self._pausing >= MAX_PAUSING:
+            return
+        self._pausing += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._pausing -= 1
+
+    async def _handle_when_possible(self, event: Event) -> None:
+        """Try again as long as a dependency is away: an outage must not use up the tries."""
         pause = 0.1
         while True:
             try:
                 return await self.handler(event)
             except Exception as error:
-                # Waiting here, not in the broker: an outage must not use up the delivery limit.
                 if not is_transient(error):
                     raise
                 log.warning("event waits for a dependency", queue=self.queue, error=repr(error)[:200])
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, MAX_RETRY_SECONDS)
+
+
+def event_key(message: AbstractIncomingMessage, queue: str) -> str:
+    """Return the key of the event in a delivery; a replayed one is addressed to its queue instead."""
+    if message.routing_key == queue:
+        return _header(message, KEY_HEADER) or ""
+    return message.routing_key or ""
 
 
 def parse_event(key: str, body: bytes) -> Event:

@@ -1,0 +1,150 @@
+"""`chat dlq`: what operators do with events that consumers gave up on, on any installation."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+from chat_shared.bus.dead_letters import DeadLetter, DeadLetters
+from chat_shared.bus.topology import DURABLE_QUEUES
+from chat_shared.errors import Unavailable
+
+from chat_local.console import say
+from chat_local.environment import environment
+from chat_local.ports import PortBook
+from chat_local.programs import rabbitmq
+from chat_local.state import StateFolder
+
+ResultT = TypeVar("ResultT")
+
+_URL_SETTINGS = ("CHAT_AMQP_URL", "RABBITMQ_URL", "AMQP_URL")
+
+app = typer.Typer(no_args_is_help=True, help="Events that consumers gave up on: count, list, replay, drop.")
+
+
+def _known_queue(name: str) -> str:
+    if name not in DURABLE_QUEUES:
+        raise typer.BadParameter(f"{name} is none of {', '.join(DURABLE_QUEUES)}")
+    return name
+
+
+QueueArgument = Annotated[
+    str, typer.Argument(callback=_known_queue, help="The work queue, e.g. rooms.activity.")
+]
+StateOption = Annotated[
+    Path,
+    typer.Option(help="State folder of the local stack whose broker is meant; CHAT_AMQP_URL wins over it."),
+]
+EventsOption = Annotated[
+    list[str] | None, typer.Option("--event-id", help="Only this event; may be repeated.")
+]
+STATE_DIR = Path(".chat")
+
+
+@app.command()
+def count(state_dir: StateOption = STATE_DIR) -> None:
+    """Show how many events wait, and how many were set aside, per queue."""
+    depths = _run(state_dir, lambda letters: letters.depths())
+    _table(("queue", "waiting", "dead"), [(depth.queue, depth.waiting, depth.dead) for depth in depths])
+
+
+@app.command("list")
+def list_letters(
+    queue: QueueArgument,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, oldest first.")] = 50,
+    body: Annotated[bool, typer.Option("--body", help="Show the events themselves, too.")] = False,
+    state_dir: StateOption = STATE_DIR,
+) -> None:
+    """Show which events of a queue were set aside, and why. They stay where they are."""
+    found = _run(state_dir, lambda letters: letters.look(queue, limit))
+    header = ("event id", "key", "reason", "times", "age", *(("body",) if body else ()))
+    _table(header, [_row(letter, body) for letter in found])
+
+
+@app.command()
+def replay(
+    queue: QueueArgument,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, oldest first.")] = None,
+    event_id: EventsOption = None,
+    state_dir: StateOption = STATE_DIR,
+) -> None:
+    """Send set-aside events to their queue again. Broken off, it has lost nothing: run it again."""
+    replayed = _run(state_dir, lambda letters: letters.replay(queue, limit, event_id or ()))
+    say(f"{replayed} sent to {queue} again")
+
+
+@app.command()
+def drop(
+    queue: QueueArgument,
+    event_id: Annotated[list[str], typer.Option("--event-id", help="The event; may be repeated.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    state_dir: StateOption = STATE_DIR,
+) -> None:
+    """Remove set-aside events for good."""
+    if not yes:
+        typer.confirm(f"Remove {len(event_id)} from the dead letters of {queue} for good?", abort=True)
+    dropped = _run(state_dir, lambda letters: letters.drop(queue, event_id))
+    say(f"{dropped} dropped from the dead letters of {queue}")
+
+
+def _run(state_dir: Path, work: Callable[[DeadLetters], Awaitable[ResultT]]) -> ResultT:
+    """Do the work on the broker that is meant; a broker that is away ends the command with 1."""
+
+    async def connected(url: str) -> ResultT:
+        async with DeadLetters(url) as letters:
+            return await work(letters)
+
+    try:
+        return asyncio.run(connected(_broker_url(state_dir)))
+    except Unavailable as error:
+        print(f"{error.message}. What was not settled is still there.", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def _broker_url(state_dir: Path) -> str:
+    """Return the URL that is set, else the one of the local stack in `state_dir`."""
+    environ = environment()
+    given = next((environ[name] for name in _URL_SETTINGS if environ.get(name)), None)
+    if given is not None:
+        return given
+    port = PortBook.remembered(StateFolder(state_dir).run / "ports.json", rabbitmq.NAME)
+    if port is None:
+        raise typer.BadParameter(f"there is no broker in {state_dir}; set {_URL_SETTINGS[0]}")
+    return rabbitmq.url(port)
+
+
+def _row(letter: DeadLetter, body: bool) -> tuple[object, ...]:
+    shown = (_printable(letter.body.decode(errors="replace")),) if body else ()
+    return (
+        _printable(letter.id),
+        _printable(letter.key) or "-",
+        letter.reason,
+        letter.times,
+        _age(letter.died_at),
+        *shown,
+    )
+
+
+def _printable(text: str) -> str:
+    """Return text from outside without anything that would steer a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _age(moment: datetime | None) -> str:
+    if moment is None:
+        return "-"
+    seconds = max(0, int((datetime.now(UTC) - moment).total_seconds()))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+    lines = [header, *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
