@@ -111,6 +111,12 @@ class Bus:
             raise Unavailable("RabbitMQ did not confirm in time") from error
         except (DeliveryError, *CONNECTION_ERRORS) as error:
             raise Unavailable("RabbitMQ did not take the events") from error
+        except asyncio.CancelledError as error:
+            # The library cancels who waits for a connection that we close. It must not end its caller's task.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise Unavailable("The connection to RabbitMQ was closed") from error
         for event in events:
             EVENTS_PUBLISHED.labels(event.key).inc()
 

@@ -23,8 +23,8 @@ from chat_shared.bus.topology import DURABLE_QUEUES, dead_letter_queue, declare_
 from chat_shared.bus.watch import queue_depth
 from chat_shared.errors import Unavailable
 
-#: How often, and how many seconds apart, to look whether messages given back are in their place again: the next
-#: command has to find them.
+#: How often, and how many seconds apart, to look whether messages given back are in their place again:
+#: the next command has to find them.
 GIVE_BACK_LOOKS = 100
 GIVE_BACK_PAUSE_SECONDS = 0.02
 

@@ -86,6 +86,7 @@ class Link:
             log.warning("rabbitmq connection is made anew", link=self._name, reason=reason)
             BUS_REBUILDS.labels(reason).inc()
             self._broken.set()
+            self._put_out_of_use()
 
     async def open_channel(self) -> AbstractChannel:
         """Open a channel whose end is the end of the connection.
@@ -143,10 +144,13 @@ class Link:
         return broken
 
     async def _disconnect(self) -> None:
-        self.is_up = False
-        self._tear_down()
+        self._put_out_of_use()
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(*CONNECTION_ERRORS):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await connection.close()
+
+    def _put_out_of_use(self) -> None:
+        self.is_up = False
+        self._tear_down()
