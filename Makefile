@@ -1,10 +1,11 @@
 # Needs make and Python 3.11 or newer with venv; everything else is fetched into .venv. Start: make help
 .DEFAULT_GOAL := default
-.PHONY: default help setup run doctor test lint contracts clean js
+.PHONY: default help setup run doctor test verify lint contracts clean js
 
 PORT ?= 8080
 GATEWAYS ?= 1
 MESSAGING ?= 1
+LOAD ?= 1
 BIND ?=
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
@@ -14,7 +15,7 @@ NODE_VERSION := 24.19.0
 UV := .venv/.uv/bin/uv
 BIN := .venv/bin
 MANIFESTS := uv.lock $(wildcard pyproject.toml */pyproject.toml */*/pyproject.toml)
-PACKAGES := auth rooms messaging media gateway_ws shared local
+PACKAGES := auth rooms messaging media gateway_ws shared local faults
 JS := tests/e2e/js
 
 export UV_PYTHON_DOWNLOADS := never
@@ -36,6 +37,9 @@ doctor: setup ## Tell what this machine lacks, and how to mend it
 
 test: lint js ## Run every check; ARGS= goes to pytest, e.g. ARGS="services/auth -x"
 	$(BIN)/pytest $(ARGS)
+
+verify: setup ## Break the system under load and check that nothing is lost; options: FAULT=F04,F06 SEED=7 LOAD=0.5 MINUTES=20
+	$(BIN)/python -m chat_faults --fault="$(FAULT)" --seed="$(SEED)" --minutes="$(MINUTES)" --load="$(LOAD)"
 
 lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/ruff check

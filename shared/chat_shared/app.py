@@ -16,6 +16,7 @@ from chat_shared.error_handlers import install_error_handlers
 from chat_shared.errors import Unavailable
 from chat_shared.lifecycle import Component
 from chat_shared.logging import configure_logging, get_logger
+from chat_shared.loop_health import LoopHealth
 from chat_shared.metrics import metrics_endpoint
 from chat_shared.middleware import PreparationGate, RequestContextMiddleware
 from chat_shared.settings import KEEP_ALIVE_SECONDS, ServiceSettings
@@ -52,7 +53,7 @@ def create_service_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            for component in components:
+            for component in (LoopHealth(), *components):
                 await component.start()
                 stack.push_async_callback(component.stop)
             log.info("service started", port=settings.port)

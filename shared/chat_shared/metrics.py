@@ -22,6 +22,8 @@ BUS_REBUILDS = Counter(
 INTERNAL_CALLS = Counter(
     "chat_internal_calls_total", "Calls to other services, by outcome", ["target", "outcome"]
 )
+LOOP_LAG = Gauge("chat_event_loop_lag_max_seconds", "By how much the event loop was late, worst of a minute")
+LOOP_TASKS = Gauge("chat_tasks", "Tasks of the event loop")
 
 
 async def metrics_endpoint(_request: Request) -> Response:

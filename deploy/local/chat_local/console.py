@@ -22,7 +22,7 @@ def say(line: str) -> None:
 
 async def run_in_foreground(options: StackOptions, follow_logs: bool) -> int:
     """Run a stack until a signal ends it; return the exit code."""
-    _allow_many_sockets()
+    allow_many_sockets()
     ended = _on_signals()
     stack = Stack(replace(options, report=say))
     try:
@@ -78,7 +78,7 @@ Chat is ready: {stack.url}
   Stop:    Ctrl-C; data stays in {stack.logs_dir.parent}"""
 
 
-def _allow_many_sockets() -> None:
+def allow_many_sockets() -> None:
     """Raise the limit of open files: each client is a socket here and there."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _MOST_FILES)), hard))

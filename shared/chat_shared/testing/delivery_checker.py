@@ -3,9 +3,11 @@
 lost        acknowledged, and not in the log
 dup         one client message twice in the log, or acknowledged with two answers
 unexpected  in the log, and never sent
-order       an acknowledgement names another `seq` than the log, or a client saw another message at a `seq`
+order       an acknowledgement names another `seq` than the log, a message that was begun after another one's
+            acknowledgement stands before it, or a client saw another message at a `seq`
 gap         the log or a client skips a `seq`
 phantom     a client saw what is not in the log
+leak        somebody saw what they may not see; filled in by who removed them
 """
 
 from collections import Counter
@@ -29,6 +31,7 @@ class Verdict:
     order: list[str] = field(default_factory=list)
     gap: list[str] = field(default_factory=list)
     phantom: list[str] = field(default_factory=list)
+    leak: list[str] = field(default_factory=list)
 
     def counts(self) -> dict[str, int]:
         """Return how many of each there are."""
@@ -50,6 +53,7 @@ def check_delivery(histories: Sequence[ClientHistory], log: Log) -> Verdict:
     _check_log(log, {message.client_message_id for message in sent}, verdict)
     for message in sent:
         _check_sent(message, by_key.get((message.room_id, message.client_message_id)), verdict)
+    _check_real_time(sent, verdict)
     for history in histories:
         for room_id, applied in history.applied.items():
             _check_applied(history.user_id, applied, log[room_id], verdict)
@@ -81,6 +85,22 @@ def _check_sent(message: SentMessage, entry: dict[str, Any] | None, verdict: Ver
         verdict.order.append(f"acknowledged {message.ack}, stored as {entry['seq']}")
     elif entry["content"] != message.content:
         verdict.unexpected.append(f"{message.client_message_id} with other content")
+
+
+def _check_real_time(sent: Sequence[SentMessage], verdict: Verdict) -> None:
+    """A message that was begun after another one was acknowledged stands behind it (real-time order)."""
+    rooms: dict[str, list[tuple[float, int, int]]] = {}
+    for message in sent:
+        if message.ack is not None and message.acked_at is not None:
+            moments = rooms.setdefault(message.room_id, [])
+            moments += [(message.begun_at, 0, message.ack["seq"]), (message.acked_at, 1, message.ack["seq"])]
+    for room_id, moments in rooms.items():
+        highest = 0
+        for _, is_ack, seq in sorted(moments):
+            if is_ack:
+                highest = max(highest, seq)
+            elif seq <= highest:
+                verdict.order.append(f"{room_id} {seq} was begun after {highest} was acknowledged")
 
 
 def _check_applied(

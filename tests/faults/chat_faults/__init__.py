@@ -1,0 +1,1 @@
+"""Breaks the system on purpose, under load, and proves that every promise held."""

@@ -1,0 +1,72 @@
+"""Messages past the careful clients: one from many sockets at once, or one by one with a stopwatch."""
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Any
+
+from chat_shared.ids import uuid7
+from chat_shared.testing import SocketClient
+from socketio.exceptions import SocketIOError
+
+from chat_faults.fault import Run
+
+ANSWER_SECONDS = 15.0
+
+
+async def send_from_all(run: Run, rounds: int, sockets: int) -> list[set[tuple[Any, ...]]]:
+    """Let one user send the same message from `sockets` sockets on each gateway at once, round after round.
+
+    Returns:
+        for each round the different places that its acknowledgements name.
+    """
+    sender = run.load.hot_room.owner
+    clients = [
+        await SocketClient().connect(run.rig.process(name).url, sender.access_token)
+        for name in run.rig.instances("gateway-ws")
+        for _ in range(sockets)
+    ]
+    try:
+        return [await _round(run, clients) for _ in range(rounds)]
+    finally:
+        await asyncio.gather(*(client.disconnect() for client in clients))
+
+
+async def _round(run: Run, clients: list[SocketClient]) -> set[tuple[Any, ...]]:
+    room_id, key = run.load.hot_room.id, uuid7()
+    payload = {"roomId": room_id, "content": f"the same {key}", "clientMessageId": key}
+    run.load.expect(room_id, key, payload["content"])
+    answers = await asyncio.gather(*(_until_ok(client, payload) for client in clients))
+    return {(answer["messageId"], answer["seq"], answer["createdAt"]) for answer in answers}
+
+
+async def _until_ok(client: SocketClient, payload: dict[str, Any]) -> dict[str, Any]:
+    """Send until it is acknowledged: being told to slow down is no answer yet."""
+    while True:
+        answer = await client.call("send_message", payload, timeout=ANSWER_SECONDS)
+        if answer["ok"]:
+            return answer
+        assert answer["error"]["retryable"], answer
+        await asyncio.sleep(0.2)
+
+
+async def longest_answer(run: Run, seconds: float) -> float:
+    """Send for some seconds without ever repeating; return the longest time that an answer took.
+
+    An event that is not answered at all counts with the time we waited for it.
+    """
+    room = run.load.hot_room
+    client = await SocketClient().connect(run.rig.process("gateway-ws-1").url, room.owner.access_token)
+    until = time.monotonic() + seconds
+    longest = 0.0
+    while time.monotonic() < until:
+        key = uuid7()
+        payload = {"roomId": room.id, "content": f"timed {key}", "clientMessageId": key}
+        run.load.expect(room.id, key, payload["content"])
+        began = time.monotonic()
+        with suppress(SocketIOError):
+            await client.call("send_message", payload, timeout=ANSWER_SECONDS)
+        longest = max(longest, time.monotonic() - began)
+        await asyncio.sleep(0.2)
+    await client.disconnect()
+    return longest

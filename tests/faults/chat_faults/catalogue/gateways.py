@@ -1,0 +1,119 @@
+"""Gateways die, freeze, go away in order, and are cut off from messaging."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from chat_faults.fault import Run, fault
+from chat_faults.measure import away_times, percentile
+from chat_faults.rig import DRAIN_SECONDS
+
+FREEZE_SECONDS = 25.0
+CUT_SECONDS = 20.0
+DEADLINE_SECONDS = 8.0
+BACK_SECONDS = 10.0
+SYNC_SECONDS = 5.0
+
+
+@fault("F01", "A gateway dies", "its clients are back on the other one, p99 ≤ 10 s, and caught up 5 s later")
+async def dies(run: Run) -> AsyncIterator[None]:
+    victim = run.rng.choice(run.rig.instances("gateway-ws"))
+    pid = run.rig.process(victim).pid
+    run.rig.kill(victim)
+    await run.rig.wait_restarted(victim, pid)
+    yield
+    away = _away(run)
+    run.require(bool(away), "no client was on the gateway that died")
+    run.at_most("back and caught up, p99", percentile(away, 0.99), BACK_SECONDS + SYNC_SECONDS)
+
+
+@fault(
+    "F02",
+    "Every service is deployed anew, one process after the other, under load",
+    "no send fails, p99 ≤ 2 s meanwhile, sockets close over ≥ 20 s and with a close frame",
+)
+async def rolling_deploy(run: Run) -> AsyncIterator[None]:
+    services = ("auth", "rooms", "messaging", "media", "gateway-ws")
+    for name in [name for service in services for name in run.rig.instances(service)]:
+        await run.rig.process(name).restart()
+        await run.rig.wait_ready(name)
+    yield
+    run.require(not any(m.refused for m in run.load.sent), "a message was refused for good")
+    run.at_most("ack p99 meanwhile", run.ack_p99(run.broken_at, run.healed_at), 2.0)
+    lost = sorted(at for client in run.load.clients for at in client.history.lost_at if at > run.broken_at)
+    run.at_least("sockets closed over", _spread(lost), DRAIN_SECONDS * 0.75)
+    torn = sum(client.torn for client in run.load.clients)
+    run.at_most("sockets without a close frame", torn, 0, "sockets")
+
+
+def _spread(moments: list[float]) -> float:
+    """Return over how long the sockets of the first gateway closed."""
+    if not moments:
+        return 0.0
+    first = [at for at in moments if at <= moments[0] + DRAIN_SECONDS + SYNC_SECONDS]
+    return first[-1] - first[0]
+
+
+@fault(
+    "F03",
+    f"A gateway freezes for {FREEZE_SECONDS:g} s",
+    "clients move on; the thawed process delivers nothing stale and closes revoked sockets ≤ 2 s",
+)
+async def freezes(run: Run) -> AsyncIterator[None]:
+    victim = run.rng.choice(run.rig.instances("gateway-ws"))
+    async with run.rig.frozen(victim):
+        await asyncio.sleep(FREEZE_SECONDS)
+    yield
+    run.note("away until back and caught up, p99", percentile(_away(run), 0.99))
+
+
+@fault(
+    "F29",
+    f"For {CUT_SECONDS:g} s no request reaches a messaging process, then none of its answers comes back",
+    "the deadline passes, clients repeat, nothing is stored twice",
+)
+async def one_way_cut(run: Run) -> AsyncIterator[None]:
+    victim = run.rng.choice(run.rig.instances("messaging"))
+    for direction in ("hole_up", "hole_down"):
+        async with run.rig.links.broken(victim, **{direction: True}):
+            await asyncio.sleep(CUT_SECONDS / 2)
+    yield
+    repeats = sum(max(0, message.attempts - 1) for message in run.load.sent)
+    run.note("repeats", repeats, "sends")
+
+
+@fault(
+    "F31",
+    "The machine is starved and event loops block for 2 s",
+    "≤ 1 % of the sockets drop; the metric of the loop's lag shows it",
+)
+async def starvation(run: Run) -> AsyncIterator[None]:
+    connects = sum(client.connects for client in run.load.clients)
+    burners = [await asyncio.create_subprocess_exec("sh", "-c", "while :; do :; done") for _ in range(4)]
+    try:
+        for name in run.rig.instances("gateway-ws"):
+            async with run.rig.frozen(name):
+                await asyncio.sleep(2)
+            await asyncio.sleep(3)
+        lag = max([await _loop_lag(run, name) for name in run.rig.instances("gateway-ws")])
+    finally:
+        for burner in burners:
+            burner.kill()
+            await burner.wait()
+    dropped = sum(client.connects for client in run.load.clients) - connects
+    yield
+    run.at_most("sockets dropped", 100 * dropped / len(run.load.clients), 1.0, "%")
+    run.at_least("loop lag that the metric shows", lag, 1.0)
+
+
+async def _loop_lag(run: Run, name: str) -> float:
+    response = await run.api.http.get(f"{run.rig.process(name).url}/metrics")
+    values = [
+        float(line.rpartition(" ")[2])
+        for line in response.text.splitlines()
+        if line.startswith("chat_event_loop_lag_max_seconds ")
+    ]
+    return max(values, default=0.0)
+
+
+def _away(run: Run) -> list[float]:
+    return away_times(run.load.histories, run.broken_at)

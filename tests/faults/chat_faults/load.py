@@ -1,0 +1,211 @@
+"""Seeded load: careful clients that talk in many rooms and one busy one, on a schedule."""
+
+import asyncio
+import random
+import time
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from chat_shared.lifecycle import TaskSet
+from chat_shared.testing import ApiClient, User, eventually
+from chat_shared.testing.careful_client import CarefulClient, ClientHistory, SentMessage
+
+MAX_UNANSWERED = 3_000
+"""Beyond this the schedule skips its turns: nobody writes into a room that does not answer for ever."""
+LONGEST_PADDING = 400
+SETUP_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much load."""
+
+    clients: int = 80
+    rooms: int = 30
+    members: int = 6
+    """Members of an ordinary room."""
+    hot_members: int = 30
+    """Members of the busy room, which gets a fifth of all messages."""
+    rate: float = 80.0
+    """Messages per second, of all clients together."""
+
+    HOT_SHARE: ClassVar[float] = 0.2
+
+    def scaled(self, factor: float) -> "Profile":
+        """Return the same load for a weaker or a stronger machine."""
+        hot_members = max(4, round(self.hot_members * factor))
+        return replace(
+            self,
+            clients=max(hot_members, self.members, round(self.clients * factor)),
+            rooms=max(1, round(self.rooms * factor)) if self.rooms else 0,
+            hot_members=hot_members,
+            rate=self.rate * factor,
+        )
+
+
+@dataclass(frozen=True)
+class Room:
+    """A room and who is in it."""
+
+    id: str
+    members: tuple[User, ...]
+
+    @property
+    def owner(self) -> User:
+        """Who made it."""
+        return self.members[0]
+
+
+async def make_users(api: ApiClient, count: int, name: str) -> list[User]:
+    """Register and log in users, a few at a time."""
+    gate = asyncio.Semaphore(SETUP_AT_ONCE)
+
+    async def make(number: int) -> User:
+        async with gate:
+            return await api.login(await api.register(f"{name}_{number}"))
+
+    return await asyncio.gather(*(make(number) for number in range(count)))
+
+
+async def make_room(api: ApiClient, name: str, members: Sequence[User], *guests: User) -> Room:
+    """Make a public room of these members; `guests` are members that the load does not know of."""
+    owner, *others = members
+    room = await api.data("POST", "/room", owner, status=201, json={"roomName": name})
+    for other in (*others, *guests):
+        path = f"/room/{room['id']}/members"
+        await api.call("POST", path, owner, status=201, json={"userId": other.id})
+    return Room(room["id"], tuple(members))
+
+
+class Load:
+    """The clients of one run."""
+
+    def __init__(
+        self, api: ApiClient, url: str, users: Sequence[User], profile: Profile, seed: str, name: str
+    ) -> None:
+        """`seed` decides who says what when and where; `name` is part of the rooms' names."""
+        self._name = name
+        self._api = api
+        self._url = url
+        self._users = users
+        self._profile = profile
+        self._rng = random.Random(seed)
+        self._seed = seed
+        self._tasks = TaskSet()
+        self._schedule: asyncio.Task[None] | None = None
+        self.rooms: list[Room] = []
+        self.clients: list[CarefulClient] = []
+        self._retired: list[CarefulClient] = []
+        self._others = ClientHistory("others")
+        self.skipped = 0
+        """Turns of the schedule that were not taken because too much was unanswered."""
+
+    @property
+    def hot_room(self) -> Room:
+        """The busy room."""
+        return self.rooms[0]
+
+    @property
+    def rate(self) -> float:
+        """Messages per second on the schedule."""
+        return self._profile.rate
+
+    @property
+    def histories(self) -> list[ClientHistory]:
+        """What everybody did and saw, also who left and who wrote by other means."""
+        return [*(client.history for client in (*self.clients, *self._retired)), self._others]
+
+    @property
+    def sent(self) -> list[SentMessage]:
+        """Every message that any client was asked to send."""
+        return [message for history in self.histories for message in history.sent]
+
+    def expect(self, room_id: str, client_message_id: str, content: str) -> None:
+        """Note a message that somebody else sends, so that the checker does not wonder at it."""
+        self._others.sent.append(SentMessage(room_id, client_message_id, content))
+
+    async def retire(self, user_ids: Collection[str]) -> None:
+        """Disconnect these users' clients for good; they send nothing any more."""
+        leaving = [client for client in self.clients if client.history.user_id in user_ids]
+        self.clients = [client for client in self.clients if client not in leaving]
+        self._retired += leaving
+        await asyncio.gather(*(client.stop() for client in leaving))
+
+    @property
+    def unanswered(self) -> int:
+        """How many of them have no end yet."""
+        return len(self._tasks)
+
+    async def prepare(self, *guests: User) -> None:
+        """Make rooms and connect clients; `guests` become members of the busy room."""
+        sample = self._rng.sample
+        gate = asyncio.Semaphore(SETUP_AT_ONCE)
+
+        async def make(number: int) -> Room:
+            size = self._profile.members if number else self._profile.hot_members
+            members = sample(list(self._users), size)
+            async with gate:
+                here = guests if number == 0 else ()
+                return await make_room(self._api, f"{self._name} {number}", members, *here)
+
+        self.rooms = await asyncio.gather(*(make(number) for number in range(self._profile.rooms + 1)))
+        self.clients = [
+            CarefulClient(self._url, user.id, user.access_token, self._rooms_of(user)) for user in self._users
+        ]
+        await asyncio.gather(*(client.start() for client in self.clients))
+
+    def _rooms_of(self, user: User) -> list[str]:
+        return [room.id for room in self.rooms if user in room.members]
+
+    def begin(self) -> None:
+        """Send from now on, until `end`."""
+        self._schedule = asyncio.create_task(self._send_on_schedule())
+
+    async def end(self) -> None:
+        """Send nothing new; what was begun goes on to its end."""
+        if self._schedule is not None:
+            self._schedule.cancel()
+            await asyncio.wait([self._schedule])
+
+    async def settle(self, timeout: float) -> int:
+        """Wait until every message has ended, for `timeout` seconds; return how many have not."""
+        with suppress(AssertionError):
+            await eventually(lambda: not len(self._tasks), timeout)
+        return len(self._tasks)
+
+    async def close(self) -> None:
+        """Disconnect everybody."""
+        await self.end()
+        await self._tasks.cancel()
+        await asyncio.gather(*(client.stop() for client in self.clients))
+
+    async def _send_on_schedule(self) -> None:
+        due = time.monotonic()
+        number = 0
+        while True:
+            due += self._rng.expovariate(self._profile.rate)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            number += 1
+            if self.unanswered >= MAX_UNANSWERED:
+                self.skipped += 1
+                continue
+            drawn = self._draw()
+            if drawn is None:
+                continue
+            client, room_id = drawn
+            text = f"{self._seed} {number} {'x' * self._rng.randrange(LONGEST_PADDING)}"
+            self._tasks.spawn(_send(client, room_id, text), name="send")
+
+    def _draw(self) -> tuple[CarefulClient, str] | None:
+        """Return who speaks next, and where; None when that client has left."""
+        is_hot = self._rng.random() < Profile.HOT_SHARE
+        room = self.hot_room if is_hot else self._rng.choice(self.rooms)
+        member = self._rng.choice(room.members)
+        client = next((each for each in self.clients if each.history.user_id == member.id), None)
+        return None if client is None else (client, room.id)
+
+
+async def _send(client: CarefulClient, room_id: str, text: str) -> None:
+    await client.send(room_id, text)

@@ -1,0 +1,79 @@
+"""What a verification found, in plain words and as JSON, with the seed that repeats each run."""
+
+import json
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from chat_shared.testing.delivery_checker import Verdict
+
+from chat_faults.runner import Result
+
+KINDS = tuple(each.name for each in fields(Verdict))
+SHOWN = 3
+
+
+def line_of(result: Result) -> str:
+    """Return one run in one line."""
+    counts = result.verdict.counts()
+    broken = ", ".join(f"{kind} {count}" for kind, count in counts.items() if count)
+    outcome = "kept every promise" if result.is_clean else f"BROKEN: {broken or 'see below'}"
+    return (
+        f"{result.fault.id} seed {result.seed}: {outcome}; {result.messages} messages, "
+        f"{result.repeats} repeats, {result.seconds:.0f} s"
+    )
+
+
+def details_of(result: Result) -> list[str]:
+    """Return findings and figures of one run, a line each."""
+    lines = [f"    ! {finding}" for finding in result.findings]
+    for kind in KINDS:
+        lines += [f"    ! {kind}: {each}" for each in getattr(result.verdict, kind)[:SHOWN]]
+    return lines + [f"    {figure}" for figure in result.figures]
+
+
+def summary_of(results: Sequence[Result]) -> str:
+    """Return the whole in a few lines."""
+    totals = {kind: sum(result.verdict.counts()[kind] for result in results) for kind in KINDS}
+    broken = [result for result in results if not result.is_clean]
+    missed = [(result, figure) for result in results for figure in result.figures if figure.met is False]
+    lines = [
+        f"{len(results)} runs of {len({result.fault.id for result in results})} faults, "
+        f"{sum(result.messages for result in results)} messages: "
+        + ", ".join(f"{kind} {count}" for kind, count in totals.items())
+    ]
+    lines += [f"broken: make verify FAULT={r.fault.id} SEED={r.seed}" for r in broken]
+    lines += [f"goal missed: {result.fault.id} seed {result.seed}: {figure}" for result, figure in missed]
+    return "\n".join(lines)
+
+
+def write_json(path: Path, results: Sequence[Result]) -> None:
+    """Write everything that is known of the runs."""
+    document = {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": {"python": platform.python_version(), "system": platform.platform()},
+        "runs": [_as_json(result) for result in results],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1))
+
+
+def _as_json(result: Result) -> dict[str, Any]:
+    return {
+        "fault": result.fault.id,
+        "title": result.fault.title,
+        "expects": result.fault.expects,
+        "seed": result.seed,
+        "repeat": f"make verify FAULT={result.fault.id} SEED={result.seed}",
+        "clean": result.is_clean,
+        "seconds": round(result.seconds, 1),
+        "messages": result.messages,
+        "repeats": result.repeats,
+        "counts": result.verdict.counts(),
+        "verdict": asdict(result.verdict),
+        "findings": result.findings,
+        "figures": [{**asdict(figure), "met": figure.met} for figure in result.figures],
+    }

@@ -1,0 +1,178 @@
+"""One run: load, the fault, healing, quiet, and then the checker over everything that clients did and saw."""
+
+import asyncio
+import random
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chat_shared.lifecycle import TaskSet
+from chat_shared.testing import ApiClient, User, eventually
+from chat_shared.testing.delivery_checker import Verdict, check_delivery
+from chat_shared.testing.room_log import read_log
+
+from chat_faults.effects import missing_effects, queue_depths
+from chat_faults.fault import Fault, Run
+from chat_faults.load import Load, make_users
+from chat_faults.measure import Figure, catch_up_times, longest_silence
+from chat_faults.rig import Rig
+from chat_faults.witness import Witness
+
+WARM_SECONDS = 3.0
+AFTER_SECONDS = 3.0
+END_SECONDS = 30.0
+"""How long after healing every message must have ended."""
+HEAD_SECONDS = 5.0
+"""How long after healing every member must have everything."""
+READ_SECONDS = 30.0
+REMOVAL_AFTER_SECONDS = (0.3, 3.0)
+"""When, after the fault began, the witness is removed."""
+
+
+@dataclass
+class Result:
+    """What came of one run."""
+
+    fault: Fault
+    seed: int
+    seconds: float = 0.0
+    messages: int = 0
+    repeats: int = 0
+    """Attempts beyond the first one."""
+    verdict: Verdict = field(default_factory=Verdict)
+    findings: list[str] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every promise held; a figure that missed its goal is reported, not a broken promise."""
+        return not self.findings and not any(self.verdict.counts().values())
+
+
+class Runner:
+    """Runs faults on one rig, with the same users and new rooms each time."""
+
+    def __init__(self, rig: Rig, api: ApiClient) -> None:
+        self._rig = rig
+        self._api = api
+        self._users: list[User] = []
+        self._witnesses: list[User] = []
+        self._number = 0
+
+    async def run(self, fault: Fault, seed: int) -> Result:
+        """Run one fault with one seed; the rig is whole again afterwards."""
+        began = time.monotonic()
+        result = Result(fault, seed)
+        await self._need_users(fault.profile.clients)
+        self._number += 1
+        name = f"{fault.id}-{seed}-{self._number}"
+        users = self._users[: fault.profile.clients]
+        load = Load(self._api, self._rig.url, users, fault.profile, f"{fault.id}-{seed}", name)
+        run = Run(self._rig, self._api, load, random.Random(f"{fault.id}-{seed}"))
+        witness = Witness(self._witnesses[0])
+        try:
+            await load.prepare(witness.user)
+            await witness.start(self._rig.url, load.hot_room)
+            await self._perform(run, fault, witness, result)
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-3:]
+            places = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in where)
+            result.findings.append(f"the run broke off: {error!r:.500} at {places}")
+        finally:
+            await witness.stop()
+            await load.close()
+            await self._rig.make_whole()
+        result.findings += run.findings
+        result.figures = run.figures
+        result.seconds = time.monotonic() - began
+        return result
+
+    async def _need_users(self, count: int) -> None:
+        if not self._witnesses:
+            self._witnesses = await make_users(self._api, 1, "witness")
+        if len(self._users) < count:
+            self._users += await make_users(self._api, count - len(self._users), f"user{len(self._users)}")
+
+    async def _perform(self, run: Run, fault: Fault, witness: Witness, result: Result) -> None:
+        tasks = TaskSet()
+        run.begun_at = time.monotonic()
+        run.load.begin()
+        await asyncio.sleep(WARM_SECONDS)
+        run.broken_at = time.monotonic()
+        tasks.spawn(_remove(witness, self._api, run.rng.uniform(*REMOVAL_AFTER_SECONDS)), name="removal")
+        script = fault.script(run)
+        await anext(script)
+        run.healed_at = time.monotonic()
+        await asyncio.sleep(AFTER_SECONDS)
+        await run.load.end()
+        unended = await run.load.settle(END_SECONDS - AFTER_SECONDS)
+        run.require(not unended, f"{unended} messages had no end {END_SECONDS:g} s after healing")
+        await tasks.finish(END_SECONDS)
+        await self._check(run, witness, result)
+        async for _ in script:  # the measuring part of the script
+            pass
+
+    async def _check(self, run: Run, witness: Witness, result: Result) -> None:
+        log = await _read_logs(self._api, run.load)
+        heads = {room_id: len(entries) for room_id, entries in log.items()}
+        histories = run.load.histories
+        waits = [
+            client.wait_applied({room: heads[room] for room in client.history.applied}, HEAD_SECONDS * 2)
+            for client in run.load.clients
+        ]
+        for outcome in await asyncio.gather(*waits, return_exceptions=True):
+            run.require(not isinstance(outcome, BaseException), f"a member is behind: {outcome!s:.300}")
+        result.messages, result.repeats = _count(run)
+        result.verdict = check_delivery(histories, log)
+        result.verdict.leak = witness.leaks()
+        run.require(witness.removed_at is not None, "the removal of a member never succeeded")
+        run.findings += await missing_effects(self._rig.replica_set.url, self._rig.services.amqp_url, heads)
+        dead = {queue: n for queue, n in (await _dead_letters(self._rig)).items() if n}
+        run.require(not dead, f"dead letters: {dead}")
+        _common_figures(run)
+
+
+async def _dead_letters(rig: Rig) -> dict[str, int]:
+    return await queue_depths(rig.services.amqp_url, dead=True)
+
+
+async def _remove(witness: Witness, api: ApiClient, after: float) -> None:
+    await asyncio.sleep(after)
+    await witness.remove(api)
+
+
+async def _read_logs(api: ApiClient, load: Load) -> dict[str, list[dict[str, Any]]]:
+    """Return the log of every room as a majority has it."""
+
+    async def read(room_id: str, owner: User) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] | None = None
+
+        async def attempt() -> bool:
+            nonlocal entries
+            entries = await read_log(api, owner, room_id)
+            return True
+
+        await eventually(attempt, READ_SECONDS, f"the log of {room_id}")
+        assert entries is not None
+        return entries
+
+    logs = await asyncio.gather(*(read(room.id, room.owner) for room in load.rooms))
+    return {room.id: entries for room, entries in zip(load.rooms, logs, strict=True)}
+
+
+def _count(run: Run) -> tuple[int, int]:
+    sent: Sequence[Any] = run.load.sent
+    return len(sent), sum(max(0, message.attempts - 1) for message in sent)
+
+
+def _common_figures(run: Run) -> None:
+    end = run.healed_at + AFTER_SECONDS
+    histories = run.load.histories
+    run.note("ack p99 before", run.ack_p99(run.begun_at, run.quiet_until))
+    run.note("ack p99 during", run.ack_p99(run.broken_at, run.healed_at))
+    run.note("longest time without an ack", longest_silence(run.load.sent, run.broken_at, end))
+    behind = catch_up_times(histories, run.healed_at)
+    run.at_most("all members at the head after healing", max(behind, default=0.0), HEAD_SECONDS)
