@@ -39,7 +39,7 @@ test: lint js ## Run every check; ARGS= goes to pytest, e.g. ARGS="services/auth
 	$(BIN)/pytest $(ARGS)
 
 verify: setup ## Break the system under load and check that nothing is lost; options: FAULT=F04,F06 SEED=7 LOAD=0.5 MINUTES=20
-	$(BIN)/python -m chat_faults --fault="$(FAULT)" --seed="$(SEED)" --minutes="$(MINUTES)" --load="$(LOAD)"
+	PYTHONPATH=examples/python $(BIN)/python -m chat_faults --fault="$(FAULT)" --seed="$(SEED)" --minutes="$(MINUTES)" --load="$(LOAD)"
 
 lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/ruff check

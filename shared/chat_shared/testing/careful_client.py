@@ -37,6 +37,11 @@ class SentMessage:
     answers: list[dict[str, Any]] = field(default_factory=list)
     """What each attempt came to, in order."""
 
+    @property
+    def acked_at(self) -> float | None:
+        """When it was acknowledged, None for any other end."""
+        return self.ended if self.ack is not None else None
+
 
 @dataclass
 class Reset:

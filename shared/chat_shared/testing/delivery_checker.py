@@ -93,7 +93,7 @@ def _check_real_time(sent: Sequence[SentMessage], verdict: Verdict) -> None:
     for message in sent:
         if message.ack is not None and message.acked_at is not None:
             moments = rooms.setdefault(message.room_id, [])
-            moments += [(message.begun_at, 0, message.ack["seq"]), (message.acked_at, 1, message.ack["seq"])]
+            moments += [(message.begun, 0, message.ack["seq"]), (message.acked_at, 1, message.ack["seq"])]
     for room_id, moments in rooms.items():
         highest = 0
         for _, is_ack, seq in sorted(moments):

@@ -28,6 +28,11 @@ class RawSocket:
         self.frames: list[str] = []
         self.closed = asyncio.Event()
 
+    @property
+    def close_code(self) -> int | None:
+        """The code of the close frame; 1006 when the connection was cut without one."""
+        return self._socket.close_code
+
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession()
         try:

@@ -124,7 +124,7 @@ class Load:
 
     def expect(self, room_id: str, client_message_id: str, content: str) -> None:
         """Note a message that somebody else sends, so that the checker does not wonder at it."""
-        self._others.sent.append(SentMessage(room_id, client_message_id, content))
+        self._others.sent.append(SentMessage(room_id, client_message_id, content, time.monotonic()))
 
     async def retire(self, user_ids: Collection[str]) -> None:
         """Disconnect these users' clients for good; they send nothing any more."""

@@ -45,9 +45,9 @@ def percentile(values: Iterable[float], share: float) -> float:
 def ack_times(sent: Iterable[SentMessage], begin: float, end: float) -> list[float]:
     """Return how long the messages that were begun in a window took to be acknowledged, retries included."""
     return [
-        message.acked_at - message.begun_at
+        message.acked_at - message.begun
         for message in sent
-        if message.acked_at is not None and begin <= message.begun_at < end
+        if message.acked_at is not None and begin <= message.begun < end
     ]
 
 
@@ -96,14 +96,10 @@ def catch_up_times(histories: Sequence[ClientHistory], healed_at: float) -> list
     return times
 
 
-def away_times(histories: Sequence[ClientHistory], begin: float) -> list[float]:
-    """Return how long clients that lost their connection since `begin` took to be connected and caught up."""
-    times = []
-    for history in histories:
-        for lost in (at for at in history.lost_at if at >= begin):
-            back = next((at for at in history.connected_at if at > lost), None)
-            times.append(3600.0 if back is None else back - lost)
-    return times
+def return_times(histories: Sequence[ClientHistory], begin: float) -> list[float]:
+    """Return when, after `begin`, those clients were let in again that had to connect anew."""
+    firsts = (next((at for at in history.connects if at > begin), None) for history in histories)
+    return [at - begin for at in firsts if at is not None]
 
 
 def rss(pid: int) -> int:

@@ -79,8 +79,8 @@ async def slow(run: Run) -> AsyncIterator[None]:
         await asyncio.sleep(SLOW_SECONDS)
     yield
     times = [
-        m.acked_at - m.begun_at
+        m.acked_at - m.begun
         for m in run.load.sent
-        if m.acked_at is not None and run.broken_at + 2 <= m.begun_at < run.healed_at
+        if m.acked_at is not None and run.broken_at + 2 <= m.begun < run.healed_at
     ]
     run.at_most("ack p99 meanwhile", percentile(times, 0.99), 3.0)
