@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +33,7 @@ def main(
 ) -> None:
     """Break the system on purpose, under load, and check that nothing acknowledged was lost."""
     allow_many_sockets()
-    faults = [replace(each, profile=each.profile.scaled(load)) for each in _choose(fault)]
+    faults = [each.scaled(load) for each in _choose(fault)]
     seeds = [int(seed)] if seed else list(SEEDS)
     folder = Path(tempfile.mkdtemp(prefix="chat-verify-"))
     typer.echo(f"Logs: {folder}")

@@ -2,9 +2,11 @@
 
 import asyncio
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import httpx2
 from chat_shared.ids import uuid7
 from chat_shared.testing import SocketClient
 from socketio.exceptions import SocketIOError
@@ -12,6 +14,8 @@ from socketio.exceptions import SocketIOError
 from chat_faults.fault import Run
 
 ANSWER_SECONDS = 15.0
+REST_WRITERS = 4
+REST_PAUSE_SECONDS = 0.05
 
 
 async def send_from_all(run: Run, rounds: int, sockets: int) -> list[set[tuple[Any, ...]]]:
@@ -48,6 +52,32 @@ async def _until_ok(client: SocketClient, payload: dict[str, Any]) -> dict[str, 
             return answer
         assert answer["error"]["retryable"], answer
         await asyncio.sleep(0.2)
+
+
+@asynccontextmanager
+async def contention(run: Run) -> AsyncIterator[None]:
+    """Let every messaging process write into the busy room, over REST, for the time of the block.
+
+    Gateways send a room's messages to one process as long as it is there; Traefik does not.
+    """
+    writers = [asyncio.create_task(_write_over_rest(run)) for _ in range(REST_WRITERS)]
+    try:
+        yield
+    finally:
+        for writer in writers:
+            writer.cancel()
+        await asyncio.wait(writers)
+
+
+async def _write_over_rest(run: Run) -> None:
+    room = run.load.hot_room
+    while True:
+        key = uuid7()
+        body = {"content": f"over REST {key}", "clientMessageId": key}
+        run.load.expect(room.id, key, body["content"])
+        with suppress(httpx2.HTTPError):  # a process that dies takes its connections with it
+            await run.api.send("POST", f"/room/{room.id}/messages", room.owner, json=body)
+        await asyncio.sleep(REST_PAUSE_SECONDS)
 
 
 async def longest_answer(run: Run, seconds: float) -> float:

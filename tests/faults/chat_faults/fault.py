@@ -1,7 +1,7 @@
 """What a fault is: a script that breaks something and mends it, and what it promises."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TypeAlias
 
@@ -77,6 +77,10 @@ class Fault:
     script: Script
     profile: Profile
     messaging: int
+
+    def scaled(self, factor: float) -> "Fault":
+        """Return the same fault under another load."""
+        return replace(self, profile=self.profile.scaled(factor))
 
 
 CATALOGUE: dict[str, Fault] = {}

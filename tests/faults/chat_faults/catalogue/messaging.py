@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from chat_messaging.crash_points import POINTS
 
-from chat_faults.barrage import send_from_all
+from chat_faults.barrage import contention, send_from_all
 from chat_faults.fault import Run, fault
 from chat_faults.inspection import drop_sweep_lease, metric
 from chat_faults.load import Profile
@@ -23,19 +23,20 @@ HOT_SECONDS = 15.0
 @fault("F04", "Messaging dies at each of its crash points", "sends are unavailable ≤ 3 s (two processes)")
 async def crash_points(run: Run) -> AsyncIterator[None]:
     silences = []
-    for point in run.rng.sample(POINTS, len(POINTS)):
-        victim = run.rng.choice(run.rig.instances("messaging"))
-        passes = run.rng.randint(1, 4)
-        armed_at = time.monotonic()
-        await run.rig.replace(victim, {"CHAT_CRASH_AT": f"{point}:{passes}"})
-        try:
-            async with asyncio.timeout(CRASH_SECONDS):
-                await run.rig.process(victim).wait_exit()
-        except TimeoutError:
-            run.require(False, f"{victim} did not come to {point} {passes} times")
-        died_at = time.monotonic()
-        await run.rig.bring_back(victim)
-        silences.append(longest_silence(run.load.sent, max(armed_at, died_at - 1), time.monotonic()))
+    async with contention(run):
+        for point in run.rng.sample(POINTS, len(POINTS)):
+            victim = run.rng.choice(run.rig.instances("messaging"))
+            passes = run.rng.randint(1, 4)
+            armed_at = time.monotonic()
+            await run.rig.replace(victim, {"CHAT_CRASH_AT": f"{point}:{passes}"})
+            try:
+                async with asyncio.timeout(CRASH_SECONDS):
+                    await run.rig.process(victim).wait_exit()
+            except TimeoutError:
+                run.require(False, f"{victim} did not come to {point} {passes} times")
+            died_at = time.monotonic()
+            await run.rig.bring_back(victim)
+            silences.append(longest_silence(run.load.sent, max(armed_at, died_at - 1), time.monotonic()))
     yield
     run.at_most("longest time without an ack around a crash", max(silences), UNAVAILABLE_SECONDS)
 

@@ -21,12 +21,12 @@ def frame_end(data: bytes | bytearray, start: int = 0) -> int | None:
     kind, end = data[start : start + 1], line_end + 2
     if kind in _SIMPLE:
         return end
+    if kind not in _BULK + _AGGREGATE + _PAIRS:
+        raise ValueError(f"no RESP type: {kind!r}")
     count = int(data[start + 1 : line_end])
     if kind in _BULK:
         end += count + 2 if count >= 0 else 0
         return end if end <= len(data) else None
-    if kind not in _AGGREGATE + _PAIRS:
-        raise ValueError(f"no RESP type: {kind!r}")
     for _ in range(count * 2 if kind in _PAIRS else count):
         following = frame_end(data, end)
         if following is None:
