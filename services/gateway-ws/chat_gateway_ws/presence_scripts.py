@@ -96,10 +96,13 @@ redis.call('EXPIRE', 'presence:gateways', TTL)
 local epoch = redis.call('GET', 'presence:epoch') or (gateway .. ':' .. text(now))
 redis.call('SET', 'presence:epoch', epoch, 'EX', TTL)
 
+-- Takes in one change; returns false where it says nothing new: the end of a hold that had ended before.
 local function take_in(user, open, known_in)
   local user_key, told_key = 'presence:user:' .. user, 'presence:told:' .. user
   if known_in ~= '' and known_in ~= epoch then
     redis.call('HSETNX', told_key, 'state', 'online')  -- Redis has forgotten it; the others have not
+  elseif not open and redis.call('HEXISTS', user_key, gateway) == 0 then
+    return false
   end
   if open then
     redis.call('HSET', user_key, gateway, 'open')
@@ -110,15 +113,13 @@ local function take_in(user, open, known_in)
   redis.call('SADD', users_key, user)
   redis.call('EXPIRE', user_key, TTL)
   redis.call('EXPIRE', told_key, TTL)
+  return true
 end
 
 local announce = {}
 for _, change in ipairs(cjson.decode(ARGV[7])) do
   local user, open, known_in = change[1], change[2], change[3]
-  if open or known_in ~= '' or redis.call('HEXISTS', 'presence:user:' .. user, gateway) == 1 then
-    take_in(user, open, known_in)
-    if plan(user, window, claim) then announce[#announce + 1] = user end
-  end
+  if take_in(user, open, known_in) and plan(user, window, claim) then announce[#announce + 1] = user end
 end
 redis.call('EXPIRE', users_key, TTL)
 return {was_running and 1 or 0, epoch, announce}

@@ -106,7 +106,7 @@ class TestOneUser:
         one, other = new_store(), new_store()
         await tell(one, opened(user()))
         await tell(other, opened(user()))
-        await tell(one, closed(user(), known_in="x"))
+        await tell(one, closed(user()))
         await asyncio.sleep(RULES.grace * 1.5)
         assert await patrol(other) == (0, 0)
         await tell(other, closed(user()))
@@ -229,6 +229,17 @@ class TestLostGateways:
         assert (await tell(frozen, opened(user(), known_in=epoch))).was_running is False
         await eventually(lambda: len(heard) == 3, what="user-online again")
         assert heard[2] == {"user-online": [user()]}
+
+    async def test_who_left_during_the_freeze_was_announced_already(
+        self, new_store: NewStore, heard: Heard
+    ) -> None:
+        rules = PresenceRules(lease=60, grace=0.1, window=0)
+        frozen, other = new_store(rules), new_store(rules)
+        epoch = (await tell(frozen, opened(user()), lease=SHORT_LEASE)).epoch
+        await tell(other, [])
+        await patrol_until(other, heard, 2)
+        assert (await tell(frozen, closed(user(), known_in=epoch))).announce == []
+        assert await patrol(other) == (0, 0)
 
 
 class TestFlapping:
