@@ -77,7 +77,7 @@ async def is_online(api: ApiClient, user: User) -> bool:
 async def leases(redis: Redis) -> dict[bytes, float]:
     """Return when the lease of each gateway ends."""
     found: Any = await redis.zrange("presence:gateways", 0, -1, withscores=True)
-    return {name: lease for name, lease in found}
+    return dict(found)
 
 
 async def come_and_go(connect: Connect, watching: SocketClient, user: User) -> None:

@@ -80,7 +80,7 @@ SYNC = (
 -- Renews the lease of a gateway and takes in what changed there.
 -- ARGV: gateway, turn, lease, grace, window, claim, [[user, whether a socket is open, epoch], ...]
 -- The epoch is the one in which the user was told of before, '' for a newcomer.
--- Returns whether the lease was still running, the epoch, and the users to announce.
+-- Returns whether the lease was still running, the epoch, and those users with a socket who are to be announced.
 local gateway, turn, lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local grace, window, claim = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
@@ -119,7 +119,10 @@ end
 local announce = {}
 for _, change in ipairs(cjson.decode(ARGV[7])) do
   local user, open, known_in = change[1], change[2], change[3]
-  if take_in(user, open, known_in) and plan(user, window, claim) then announce[#announce + 1] = user end
+  -- The gateway knows the rooms of a user who is there; who has left is for a patrol.
+  if take_in(user, open, known_in) and plan(user, window, open and claim or 0) and open then
+    announce[#announce + 1] = user
+  end
 end
 redis.call('EXPIRE', users_key, TTL)
 return {was_running and 1 or 0, epoch, announce}

@@ -2,41 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import orjson
 import pytest
 from chat_gateway_ws import presence_store
 from chat_gateway_ws.presence_scripts import KEY_SECONDS
 from chat_gateway_ws.presence_store import Change, PresenceRules, PresenceStore, Synced
-from chat_shared.redis import connect_redis
 from chat_shared.testing import eventually
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-if TYPE_CHECKING:
-    from chat_local.stack import Stack
-
-OWN_DATABASE = 7
-"""Apart from what the gateways of the stack look after."""
 RULES = PresenceRules(lease=60, grace=0.2, window=60)
 SHORT_LEASE = 0.1
 ROOM = "2" * 24
 
 NewStore = Callable[..., PresenceStore]
 Heard = list[dict[str, list[str]]]
-
-
-@pytest.fixture
-async def redis(stack: "Stack") -> AsyncIterator[Redis]:
-    client = connect_redis(f"{stack.redis_url.rsplit('/', 1)[0]}/{OWN_DATABASE}")
-    await client.flushdb()
-    yield client
-    await client.flushdb()
-    await client.aclose()
 
 
 @pytest.fixture
@@ -48,24 +32,6 @@ def new_store(redis: Redis) -> NewStore:
         return PresenceStore(redis, f"gateway-{next(numbers)}", rules)
 
     return make
-
-
-@pytest.fixture
-async def heard(redis: Redis) -> AsyncIterator[Heard]:
-    """The messages that the room got: event -> users."""
-    messages: Heard = []
-    pubsub = redis.pubsub(ignore_subscribe_messages=True)
-    await pubsub.subscribe(f"room:{ROOM}")
-
-    async def listen() -> None:
-        async for message in pubsub.listen():
-            messages.append(orjson.loads(message["data"])["presence"])
-
-    listening = asyncio.create_task(listen())
-    yield messages
-    listening.cancel()
-    await asyncio.wait([listening])
-    await pubsub.aclose()  # type: ignore[no-untyped-call]
 
 
 def user(number: int = 1) -> str:
@@ -208,13 +174,14 @@ class TestLostGateways:
         await eventually(all_gone, what="everybody offline")
         assert await redis.zrange("presence:gateways", 0, -1) == [b"gateway-2"]
 
-    async def test_who_comes_back_has_to_be_heard_first(self, new_store: NewStore) -> None:
+    async def test_who_comes_back_has_to_be_heard_first(self, new_store: NewStore, redis: Redis) -> None:
         """All were away, so no lease runs: nobody may take the others for lost before it is back itself."""
         one, other = new_store(), new_store()
         await tell(one, opened(user(1)), lease=SHORT_LEASE)
         await tell(other, opened(user(2)), lease=SHORT_LEASE)
         await asyncio.sleep(SHORT_LEASE * 2)
         assert (await one.patrol()).announce == []
+        assert not await redis.exists("presence:due")
         assert (await one.sync([])).was_running is False
         assert (await one.sync([])).was_running is True
 
