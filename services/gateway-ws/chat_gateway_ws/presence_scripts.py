@@ -80,7 +80,7 @@ SYNC = (
 -- Renews the lease of a gateway and takes in what changed there.
 -- ARGV: gateway, turn, lease, grace, window, claim, [[user, whether a socket is open, epoch], ...]
 -- The epoch is the one in which the user was told of before, '' for a newcomer.
--- Returns whether the lease was still running, the epoch, and those users with a socket who are to be announced.
+-- Returns whether the lease was still running, the epoch, and the users with a socket to announce.
 local gateway, turn, lease = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local grace, window, claim = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
