@@ -149,6 +149,15 @@ async def _serve(app: FastAPI, settings: ServiceSettings) -> None:
     await uvicorn.Server(config).serve()
 
 
+def load_settings(load: Callable[[], SettingsT]) -> SettingsT:
+    """Read the settings of a program; it exits with 2 and one line per setting when they are not usable."""
+    try:
+        return load()
+    except (ValidationError, SettingsError) as error:
+        sys.stderr.write(_explain(error))
+        sys.exit(EXIT_BAD_SETTINGS)
+
+
 def run_service(
     load: Callable[[], SettingsT],
     create_app: Callable[[SettingsT], FastAPI],
@@ -163,11 +172,7 @@ def run_service(
         create_app: wires the service; called inside the running event loop.
         serve: runs the app; the gateway brings its own.
     """
-    try:
-        settings = load()
-    except (ValidationError, SettingsError) as error:
-        sys.stderr.write(_explain(error))
-        sys.exit(EXIT_BAD_SETTINGS)
+    settings = load_settings(load)
     configure_logging(settings.service, settings.instance, settings.log_level)
 
     async def main() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 from chat_shared.contracts.internal import SendBatch, SendItem, SendResults
+from chat_shared.contracts.sockets import AckSynced
 from chat_shared.http import SERVICE_TOKEN_HEADER
 from chat_shared.testing import (
     ApiClient,
@@ -37,6 +38,14 @@ async def fill(api: ApiClient, room_id: str, user: User, count: int) -> None:
 def seqs(messages: list[dict[str, Any]]) -> list[int]:
     """Return the positions of messages after checking each of them."""
     return [check_message(message).seq for message in messages]
+
+
+@pytest_asyncio.fixture
+async def epoch(connect: Connect, new_room: NewRoom, carol: User) -> int:
+    """The epoch of the log; a test run may have restored a backup before."""
+    position = {"roomId": (await new_room(carol))["id"], "after": 0}
+    answer = await (await connect(carol)).done("sync", {"rooms": [position]})
+    return AckSynced.model_validate(answer).epoch or 0
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -75,11 +84,13 @@ async def long_room(own_stack: "Stack", api: ApiClient, new_room: NewRoom, alice
 class TestJoinRoom:
     """`join_room` and `message-history`"""
 
-    async def test_newest_fifty(self, connect: Connect, sixty: str, alice: User, bob: User) -> None:
+    async def test_newest_fifty(
+        self, connect: Connect, sixty: str, alice: User, bob: User, epoch: int
+    ) -> None:
         other = await connect(bob, gateway=1)
         socket = await connect(alice, gateway=0)
         answer = await socket.done("join_room", {"roomId": sixty})
-        assert answer == {"ok": True, "roomId": sixty, "head": 60, "epoch": 1, "reset": False}
+        assert answer == {"ok": True, "roomId": sixty, "head": 60, "epoch": epoch, "reset": False}
         history = check_history(await socket.wait_for("message-history"))
         assert (history.room_id, history.head) == (sixty, 60)
         assert [message.seq for message in history.messages] == list(range(11, 61))
@@ -96,30 +107,31 @@ class TestJoinRoom:
         await socket.emit(event, sixty)
         assert (await socket.wait_for("message-history"))["head"] == 60
 
-    async def test_empty_room(self, connect: Connect, new_room: NewRoom, alice: User) -> None:
+    async def test_empty_room(self, connect: Connect, new_room: NewRoom, alice: User, epoch: int) -> None:
         room_id = (await new_room(alice))["id"]
         socket = await connect(alice)
         assert (await socket.done("join_room", {"roomId": room_id}))["head"] == 0
-        empty = {"roomId": room_id, "messages": [], "head": 0, "epoch": 1, "reset": False}
+        empty = {"roomId": room_id, "messages": [], "head": 0, "epoch": epoch, "reset": False}
         assert await socket.wait_for("message-history") == empty
 
     @pytest.mark.parametrize(("after", "expected"), [(57, [58, 59, 60]), (60, [])])
     async def test_after(
-        self, connect: Connect, sixty: str, alice: User, after: int, expected: list[int]
+        self, connect: Connect, sixty: str, alice: User, epoch: int, after: int, expected: list[int]
     ) -> None:
         socket = await connect(alice)
-        answer = await socket.done("join_room", {"roomId": sixty, "after": after, "epoch": 1})
+        answer = await socket.done("join_room", {"roomId": sixty, "after": after, "epoch": epoch})
         history = await socket.wait_for("message-history")
         assert (seqs(history["messages"]), history["head"]) == (expected, 60)
         assert (answer["reset"], history["reset"]) == (False, False)
 
-    @pytest.mark.parametrize("position", [{"after": 61}, {"after": 57, "epoch": 2}])
+    @pytest.mark.parametrize(("after", "epochs_off"), [(61, 0), (57, 1)])
     async def test_a_position_that_is_none_gets_the_newest_instead(
-        self, connect: Connect, sixty: str, alice: User, position: dict[str, int]
+        self, connect: Connect, sixty: str, alice: User, epoch: int, after: int, epochs_off: int
     ) -> None:
         socket = await connect(alice)
-        answer = await socket.done("join_room", {"roomId": sixty, **position})
-        assert answer == {"ok": True, "roomId": sixty, "head": 60, "epoch": 1, "reset": True}
+        position = {"roomId": sixty, "after": after, "epoch": epoch + epochs_off}
+        answer = await socket.done("join_room", position)
+        assert answer == {"ok": True, "roomId": sixty, "head": 60, "epoch": epoch, "reset": True}
         history = await socket.wait_for("message-history")
         assert (history["reset"], seqs(history["messages"])) == (True, list(range(11, 61)))
 
@@ -208,7 +220,7 @@ class TestSync:
     """`sync`: missing messages as `new-message`, then the acknowledgement"""
 
     async def test_missing_messages_of_several_rooms(
-        self, api: ApiClient, connect: Connect, new_room: NewRoom, sixty: str, alice: User
+        self, api: ApiClient, connect: Connect, new_room: NewRoom, sixty: str, alice: User, epoch: int
     ) -> None:
         quiet = (await new_room(alice))["id"]
         socket = await connect(alice)
@@ -217,7 +229,7 @@ class TestSync:
         )
         assert answer == {
             "ok": True,
-            "epoch": 1,
+            "epoch": epoch,
             "rooms": [
                 {"roomId": sixty, "head": 60, "reset": False},
                 {"roomId": quiet, "head": 0, "reset": False},
@@ -274,10 +286,10 @@ class TestSync:
         answer = await socket.done("sync", {"rooms": [{"roomId": sixty, "after": 61}]})
         assert answer["rooms"] == [{"roomId": sixty, "head": 60, "reset": True}]
 
-    async def test_another_epoch_is_told(self, connect: Connect, sixty: str, alice: User) -> None:
+    async def test_another_epoch_is_told(self, connect: Connect, sixty: str, alice: User, epoch: int) -> None:
         socket = await connect(alice)
-        answer = await socket.done("sync", {"rooms": [{"roomId": sixty, "after": 55}], "epoch": 2})
-        assert answer["epoch"] == 1
+        answer = await socket.done("sync", {"rooms": [{"roomId": sixty, "after": 55}], "epoch": epoch + 1})
+        assert answer["epoch"] == epoch
         assert answer["rooms"] == [{"roomId": sixty, "head": 60, "reset": True}]
         assert socket.events("new-message") == []
 

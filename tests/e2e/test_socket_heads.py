@@ -19,7 +19,7 @@ async def test_what_was_delivered_is_told_behind_it(
         return DeliveredHeads.model_validate(payload).heads.get(busy) == 3
 
     told = await reader.wait_for("heads", tells_all, timeout=BEAT_SECONDS)
-    assert told["epoch"] == 1
+    assert told["epoch"] >= 1
     assert told["heads"][quiet] == 0
     assert foreign not in told["heads"]
     last = reader.events("new-message")[-1]

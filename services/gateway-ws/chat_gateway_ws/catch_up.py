@@ -1,17 +1,16 @@
 """Catching up: what a socket missed in a room, in order, and then the live messages without a seam."""
 
-import orjson
 from chat_shared.contracts.sockets import AckError, AckJoined, SyncedRoom, SyncPosition
 from chat_shared.errors import ChatError, Unavailable
 
-from chat_gateway_ws.clients import MessagingClient
 from chat_gateway_ws.close_reasons import INCOMPLETE
 from chat_gateway_ws.connections import Connection
+from chat_gateway_ws.epoch import LogEpoch
 from chat_gateway_ws.errors import RoomNotFound
+from chat_gateway_ws.history import HistoryPage
 from chat_gateway_ws.memberships import Memberships
 from chat_gateway_ws.room_feed import Hold, RoomFeed
 from chat_gateway_ws.room_feeds import RoomFeeds
-from chat_gateway_ws.wire import raw_event_frame
 
 HISTORY_LIMIT = 50
 PAGE = 100
@@ -20,12 +19,21 @@ MAX_MISSED = 1_000
 
 
 class CatchUp:
-    """Serves `join_room` and `sync`: subscribe and collect first, then read the log, then merge."""
+    """Serves `join_room` and `sync`: subscribe and hold first, then read, then merge.
 
-    def __init__(self, memberships: Memberships, feeds: RoomFeeds, messaging: MessagingClient) -> None:
+    A socket that comes back is brought to where the room's feed is, and hears from there on what all others
+    hear. So it is the feed that must not be older than the client, and the log is asked once for all.
+    """
+
+    def __init__(self, memberships: Memberships, feeds: RoomFeeds, epoch: LogEpoch) -> None:
         self._memberships = memberships
         self._feeds = feeds
-        self._messaging = messaging
+        self._epoch = epoch
+
+    @property
+    def epoch(self) -> int | None:
+        """The log's epoch; None when messaging has never answered."""
+        return self._epoch.current
 
     async def _begin(self, connection: Connection, room_id: str) -> tuple[RoomFeed, Hold]:
         await self._memberships.require(connection, room_id)
@@ -34,6 +42,17 @@ class CatchUp:
         if feed is None or connection not in feed.listeners:
             raise RoomNotFound  # the membership or the socket ended while we subscribed
         return feed, feed.hold(connection)
+
+    async def _must_reset(self, feed: RoomFeed, after: int, epoch: int | None) -> bool:
+        """Tell whether a client at `after` has to begin anew instead of going on.
+
+        Raises:
+            ChatError: the client is ahead of us, and messaging, which knows more, is away.
+        """
+        if self._epoch.is_other(epoch):
+            return True
+        await feed.reach(after)
+        return not 0 <= feed.delivered - after <= MAX_MISSED
 
     async def join(
         self, connection: Connection, room_id: str, after: int | None, epoch: int | None = None
@@ -49,42 +68,32 @@ class CatchUp:
         """
         feed, hold = await self._begin(connection, room_id)
         try:
-            first = await self.history_page(room_id, after)
-            self.require_recent(first.head, hold)
-            if after is not None and self._must_reset(first.head, after, epoch):
-                first, after = await self.history_page(room_id, None), None
-                first.reset = True
+            is_reset = after is not None and await self._must_reset(feed, after, epoch)
+            if after is None or is_reset:
+                first = await self._page(feed, max(0, feed.delivered - HISTORY_LIMIT), HISTORY_LIMIT)
+            else:
+                first = await self._page(feed, after, PAGE)
+            first.is_reset = is_reset
         except BaseException:
             feed.release(connection, hold, 0)
             raise
-        return Joining(self, connection, feed, hold, first, follow=after is not None)
+        return Joining(self, connection, feed, hold, first)
 
-    def _must_reset(self, head: int, after: int, epoch: int | None) -> bool:
-        """Tell whether a client at `after` has to begin anew instead of going on."""
-        return self._messaging.epoch.is_other(epoch) or not 0 <= head - after <= MAX_MISSED
+    async def _page(self, feed: RoomFeed, after: int, limit: int) -> HistoryPage:
+        """Return up to `limit` entries of a room that follow `after`."""
+        epoch, head = self._epoch.current, feed.delivered
+        entries = await feed.after(after, limit) if after < head else []
+        if epoch is None or epoch != self._epoch.current:
+            raise Unavailable
+        return HistoryPage(feed.room_id, after, entries, head, epoch)
 
-    async def history_page(self, room_id: str, after: int | None) -> "HistoryPage":
-        """Return the newest page of a room, or the one that follows `after`."""
-        limit = HISTORY_LIMIT if after is None else PAGE
-        return HistoryPage(await self._messaging.history(room_id, after, limit), after or 0)
-
-    @staticmethod
-    def require_recent(head: int, hold: Hold) -> None:
-        """Refuse an answer that is older than what was delivered before we asked.
-
-        A primary that was cut off from its majority does not know it for some seconds and answers from the
-        past; between that and the live messages entries would be missing.
+    async def next_page(self, feed: RoomFeed, page: HistoryPage) -> HistoryPage:
+        """Return the page that follows another one.
 
         Raises:
-            Unavailable: the log has to be asked again.
+            ChatError: messaging is away.
         """
-        if head < hold.since:
-            raise Unavailable
-
-    @property
-    def epoch(self) -> int | None:
-        """The log's epoch; None when messaging has never answered."""
-        return self._messaging.epoch.current
+        return await self._page(feed, page.last, PAGE)
 
     async def sync(
         self, connection: Connection, position: SyncPosition, epoch: int | None = None
@@ -93,7 +102,11 @@ class CatchUp:
         try:
             feed, hold = await self._begin(connection, position.room_id)
             try:
-                return await self._replay(connection, feed, hold, position.after, epoch)
+                if await self._must_reset(feed, position.after, epoch):
+                    head = feed.delivered
+                    feed.release(connection, hold, 0)
+                    return SyncedRoom(room_id=feed.room_id, head=head, reset=True)
+                return await self._replay(connection, feed, hold, position.after)
             except BaseException:
                 feed.release(connection, hold, position.after)
                 raise
@@ -101,75 +114,38 @@ class CatchUp:
             problem = AckError(code=error.code, message=error.message, retryable=error.retryable)
             return SyncedRoom(room_id=position.room_id, head=0, error=problem)
 
-    async def _replay(
-        self, connection: Connection, feed: RoomFeed, hold: Hold, after: int, epoch: int | None
-    ) -> SyncedRoom:
-        page = await self._messaging.entries(feed.room_id, after, PAGE)
-        head = page.head
-        self.require_recent(head, hold)
-        if self._must_reset(head, after, epoch):
-            feed.release(connection, hold, 0)
-            return SyncedRoom(room_id=feed.room_id, head=head, reset=True)
+    @staticmethod
+    async def _replay(connection: Connection, feed: RoomFeed, hold: Hold, after: int) -> SyncedRoom:
         last = after
-        while page.entries:
-            for seq, frame in page.entries:
-                connection.send(frame)
+        while last < feed.delivered and not connection.closing:
+            for seq, packet in await feed.after(last, PAGE):
+                connection.send_packet(packet)
                 last = seq
+            hold.sent(last)
             await connection.wait_until_read()
-            if last >= page.head or connection.closing:
-                break
-            page = await self._messaging.entries(feed.room_id, last, PAGE)
         feed.release(connection, hold, last)
-        return SyncedRoom(room_id=feed.room_id, head=max(head, last))
-
-
-class HistoryPage:
-    """One `message-history` payload, kept as the JSON it came in."""
-
-    __slots__ = ("_json", "count", "epoch", "head", "last", "reset")
-
-    def __init__(self, payload: bytes, after: int) -> None:
-        content = orjson.loads(payload)
-        self._json = payload
-        self.reset = False
-        self.epoch: int = content["epoch"]
-        self.head: int = content["head"]
-        self.count = len(content["messages"])
-        self.last: int = content["messages"][-1]["seq"] if self.count else after
-
-    @property
-    def payload(self) -> bytes:
-        """The payload as clients get it."""
-        return self._json[:-1] + (b',"reset":true}' if self.reset else b',"reset":false}')
+        return SyncedRoom(room_id=feed.room_id, head=last)
 
 
 class Joining:
     """A join whose acknowledgement goes out before its history."""
 
-    __slots__ = ("_catch_up", "_connection", "_feed", "_first", "_follow", "_hold")
+    __slots__ = ("_catch_up", "_connection", "_feed", "_first", "_hold")
 
     def __init__(
-        self,
-        catch_up: CatchUp,
-        connection: Connection,
-        feed: RoomFeed,
-        hold: Hold,
-        first: HistoryPage,
-        *,
-        follow: bool,
+        self, catch_up: CatchUp, connection: Connection, feed: RoomFeed, hold: Hold, first: HistoryPage
     ) -> None:
         self._catch_up = catch_up
         self._connection = connection
         self._feed = feed
         self._hold = hold
         self._first = first
-        self._follow = follow
 
     @property
     def answer(self) -> AckJoined:
         """The acknowledgement: where the room stood when its history was read."""
         first = self._first
-        return AckJoined(room_id=self._feed.room_id, head=first.head, epoch=first.epoch, reset=first.reset)
+        return AckJoined(room_id=self._feed.room_id, head=first.head, epoch=first.epoch, reset=first.is_reset)
 
     async def send_history(self) -> None:
         """Send the history, page by page where the client is far behind, then what came meanwhile.
@@ -180,11 +156,12 @@ class Joining:
         page = self._first
         try:
             while True:
-                self._connection.send(raw_event_frame("message-history", page.payload))
+                self._connection.send_packet(page.packet())
+                self._hold.sent(page.last)
                 await self._connection.wait_until_read()
-                if not self._follow or page.last >= page.head or not page.count or self._connection.closing:
+                if page.is_last or self._connection.closing:
                     break
-                page = await self._catch_up.history_page(self._feed.room_id, page.last)
+                page = await self._catch_up.next_page(self._feed, page)
         except ChatError:
             self._connection.close(INCOMPLETE)
             raise

@@ -22,8 +22,7 @@ from chat_shared.contracts.internal import (
 from chat_shared.http import ServiceClient
 
 from chat_gateway_ws.epoch import LogEpoch
-
-ENTRIES_PAGE = 500
+from chat_gateway_ws.metrics import LOG_READS
 
 
 class MessagingClient:
@@ -44,26 +43,22 @@ class MessagingClient:
         return await self._http.post("/internal/v1/messages", batch, SendResults, key=key, timeout=timeout)
 
     async def heads(self, room_ids: list[EntityId]) -> dict[EntityId, int]:
-        """Return the committed head of each room."""
+        """Return the committed head of each room; without rooms it only looks at the epoch."""
+        if room_ids:
+            LOG_READS.labels("heads").inc()
         answer = await self._http.post(
             "/internal/v1/heads", HeadsQuery(room_ids=room_ids), Heads, only_reads=True
         )
         self.epoch.observe(answer.epoch)
         return answer.heads
 
-    async def entries(self, room_id: EntityId, after: int, limit: int = ENTRIES_PAGE) -> RoomEntries:
+    async def entries(self, room_id: EntityId, after: int, limit: int) -> RoomEntries:
         """Return up to `limit` entries that follow `after`, as ready-made frames."""
+        LOG_READS.labels("entries").inc()
         path = f"/internal/v1/rooms/{room_id}/entries?after={after}&limit={limit}"
         answer = await self._http.get(path, RoomEntries)
         self.epoch.observe(answer.epoch)
         return answer
-
-    async def history(self, room_id: EntityId, after: int | None, limit: int) -> bytes:
-        """Return a `message-history` payload as JSON: the newest page, or what follows `after`."""
-        position = "" if after is None else f"&after={after}"
-        return await self._http.request(
-            "GET", f"/internal/v1/rooms/{room_id}/history?limit={limit}{position}"
-        )
 
 
 class RoomsClient:

@@ -18,6 +18,7 @@ from chat_gateway_ws import api
 from chat_gateway_ws.admission import Admission
 from chat_gateway_ws.catch_up import CatchUp
 from chat_gateway_ws.clients import AuthClient, MessagingClient, RoomsClient
+from chat_gateway_ws.close_reasons import NEW_EPOCH
 from chat_gateway_ws.connections import Connections, SendLimits
 from chat_gateway_ws.consumers import LiveUpdates
 from chat_gateway_ws.drain import Drain
@@ -53,7 +54,15 @@ def create_app(settings: Settings) -> FastAPI:
         messaging,
         instance=gateway,
         head_check_seconds=settings.head_check_seconds,
+        recent_bytes=settings.recent_bytes,
     )
+
+    def begin_anew() -> None:
+        feeds.forget_all()
+        for connection in connections:
+            connection.close(NEW_EPOCH)
+
+    messaging.epoch.on_change(begin_anew)
     memberships = Memberships(connections, feeds, rooms)
     presence = Presence(
         redis.client,
@@ -65,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
         max_members=settings.presence_max_members,
     )
     batcher = SendBatcher(messaging)
-    catch_up = CatchUp(memberships, feeds, messaging)
+    catch_up = CatchUp(memberships, feeds, messaging.epoch)
     heads_beat = HeadsBeat(connections, feeds, messaging.epoch, interval_seconds=settings.heads_seconds)
     drain = Drain(connections, settings.drain_window)
     events = Events(

@@ -6,6 +6,10 @@ CONNECTIONS = Gauge("chat_gateway_connections", "Authenticated sockets on this p
 ROOMS = Gauge("chat_gateway_rooms", "Rooms that this process is subscribed to")
 DELIVERIES = Counter("chat_gateway_deliveries_total", "Log entries handed to sockets")
 HOLES = Counter("chat_gateway_holes_total", "Holes in a room's feed that were filled from the log")
+LOG_READS = Counter(
+    "chat_gateway_log_reads_total", "Questions about the log that messaging was asked", ["kind"]
+)
+RECENT_BYTES = Gauge("chat_gateway_recent_bytes", "Memory of the last entries of all rooms")
 CLOSED = Counter("chat_gateway_closed_total", "Sockets closed by the gateway", ["reason"])
 CONNECTS_REFUSED = Counter("chat_gateway_connects_refused_total", "Sockets that were not let in", ["code"])
 EVENTS = Counter("chat_gateway_events_total", "Client events, by outcome", ["event", "outcome"])

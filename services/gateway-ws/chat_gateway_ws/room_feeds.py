@@ -3,6 +3,8 @@
 import asyncio
 import random
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
 
 import orjson
 from chat_shared.contracts.sockets import RoomPresence
@@ -15,6 +17,7 @@ from redis.exceptions import RedisError
 from chat_gateway_ws.clients import MessagingClient
 from chat_gateway_ws.connections import Connection
 from chat_gateway_ws.metrics import ROOMS
+from chat_gateway_ws.recent import RecentBudget
 from chat_gateway_ws.room_feed import RoomFeed
 from chat_gateway_ws.subscriber import Subscriber
 from chat_gateway_ws.wire import event_frame
@@ -25,6 +28,8 @@ LINGER_SECONDS = 5.0
 #: A message that is on its way through pub/sub is not missed yet.
 IN_FLIGHT_SECONDS = 0.2
 CHUNK = 500
+#: Rooms that are filled side by side after a break.
+FILLS = 16
 
 
 def room_channel(room_id: str) -> str:
@@ -48,10 +53,19 @@ class RoomFeeds:
         *,
         instance: str,
         head_check_seconds: float,
+        recent_bytes: int,
     ) -> None:
+        """Args:
+        instance: a name that no other process has.
+        head_check_seconds: how often positions are compared.
+        recent_bytes: what the last entries of all rooms may take in memory.
+        """
         self._redis = redis
         self._messaging = messaging
         self._feeds: dict[str, RoomFeed] = {}
+        self._recent = RecentBudget(recent_bytes)
+        self._opening: dict[str, asyncio.Task[None]] = {}
+        """Rooms that are subscribed to and placed at this moment, for all who want to hear them."""
         self._head_check_seconds = head_check_seconds
         self._log_is_due = False
         """After a break the heads in Redis may be missing too; the log has to be asked until it answers."""
@@ -86,10 +100,34 @@ class RoomFeeds:
         for feed in feeds:
             feed.listeners.setdefault(connection, None)
             connection.listening.add(feed.room_id)
-        await self.subscriber.subscribe(room_channel(feed.room_id) for feed in feeds)
-        unplaced = [feed for feed in feeds if feed.head is None]
-        for start in range(0, len(unplaced), CHUNK):
-            await self._place(unplaced[start : start + CHUNK])
+        await self._open_all([feed for feed in feeds if feed.head is None])
+
+    async def _open_all(self, feeds: list[RoomFeed]) -> None:
+        """Subscribe to rooms and place them, each once for all who ask at a time.
+
+        Raises:
+            ChatError: messaging is away.
+        """
+        new = [feed for feed in feeds if feed.room_id not in self._opening]
+        if new:
+            task = asyncio.create_task(self._subscribe_and_place(new))
+            task.add_done_callback(partial(self._opened, new))
+            self._opening.update((feed.room_id, task) for feed in new)
+        for task in {self._opening[feed.room_id] for feed in feeds}:
+            await asyncio.shield(task)
+
+    def _opened(self, feeds: list[RoomFeed], task: asyncio.Task[None]) -> None:
+        for feed in feeds:
+            if self._opening.get(feed.room_id) is task:
+                del self._opening[feed.room_id]
+        if not task.cancelled():
+            task.exception()  # those who wait get it
+
+    async def _subscribe_and_place(self, feeds: list[RoomFeed]) -> None:
+        """Subscribe first: what is stored after the answer about positions will arrive."""
+        await self.subscriber.subscribe([room_channel(feed.room_id) for feed in feeds])
+        for start in range(0, len(feeds), CHUNK):
+            await self._place(feeds[start : start + CHUNK])
 
     def detach(self, connection: Connection, room_ids: Iterable[str]) -> None:
         """Take a socket out of rooms at once."""
@@ -101,10 +139,25 @@ class RoomFeeds:
                 if not feed.listeners:
                     self._tasks.spawn(self._close_later(feed), name="feed-linger")
 
+    def forget_all(self) -> None:
+        """Begin anew with every room: the log is another one. The sockets have to come back."""
+        old, self._feeds = self._feeds, {}
+        self._opening.clear()
+        ROOMS.set(0)
+        for feed in old.values():
+            feed.recent.clear()
+        self._tasks.spawn(self._unsubscribe_all(list(old)), name="feeds-forgotten")
+
+    async def _unsubscribe_all(self, room_ids: list[str]) -> None:
+        """Unsubscribe from rooms to which nobody comes back."""
+        await asyncio.sleep(LINGER_SECONDS)
+        for room_id in room_ids:
+            await self._unsubscribe(room_id)
+
     def _open(self, room_id: str) -> RoomFeed:
         feed = self._feeds.get(room_id)
         if feed is None:
-            feed = self._feeds[room_id] = RoomFeed(room_id, self._messaging.entries)
+            feed = self._feeds[room_id] = RoomFeed(room_id, self._messaging.entries, self._recent)
             ROOMS.set(len(self._feeds))
         return feed
 
@@ -113,15 +166,22 @@ class RoomFeeds:
         await asyncio.sleep(LINGER_SECONDS)
         if not feed.listeners and self._feeds.get(feed.room_id) is feed:
             del self._feeds[feed.room_id]
+            feed.recent.clear()
             ROOMS.set(len(self._feeds))
-            await self.subscriber.unsubscribe(room_channel(feed.room_id))
-            if feed.room_id in self._feeds:  # somebody came back while we unsubscribed
-                await self.subscriber.subscribe([room_channel(feed.room_id)])
+            await self._unsubscribe(feed.room_id)
+
+    async def _unsubscribe(self, room_id: str) -> None:
+        if room_id in self._feeds:
+            return
+        await self.subscriber.unsubscribe(room_channel(room_id))
+        if room_id in self._feeds:  # somebody came back while we unsubscribed
+            await self.subscriber.subscribe([room_channel(room_id)])
 
     async def _place(self, feeds: list[RoomFeed]) -> None:
         heads = await self._messaging.heads([feed.room_id for feed in feeds])
         for feed in feeds:
-            feed.start_at(heads.get(feed.room_id, 0))
+            if feed.start_at(heads.get(feed.room_id, 0)):
+                self._tasks.spawn(self._fill(feed), name="feed-fill")
 
     def _receive(self, channel: str, payload: bytes) -> None:
         feed = self._feeds.get(channel.removeprefix("room:"))
@@ -143,6 +203,17 @@ class RoomFeeds:
         except ChatError as error:
             log.warning("a hole waits to be filled", room_id=feed.room_id, error=error.code)
 
+    async def _fill_all(self, behind: Iterable[tuple[RoomFeed, int]]) -> None:
+        """Bring feeds up to their targets, some of them side by side."""
+        waiting = iter(behind)
+
+        async def fill_some() -> None:
+            for feed, head in waiting:
+                if feed.has_hole or feed.delivered < head:
+                    await self._fill(feed, head)
+
+        await asyncio.gather(*(fill_some() for _ in range(FILLS)))
+
     async def _check_heads_forever(self) -> None:
         while True:
             await asyncio.sleep(self._head_check_seconds * random.uniform(0.5, 1.5))
@@ -158,6 +229,8 @@ class RoomFeeds:
             self._log_is_due = True
         if self._log_is_due:
             await self._check_all_with_log()
+        with suppress(ChatError):
+            await self._messaging.heads([])  # to see the epoch, also where nothing else is asked
 
     async def _check_heads(self) -> None:
         """Compare every feed with the head in Redis; pub/sub alone would leave a lost message unnoticed."""
@@ -172,8 +245,7 @@ class RoomFeeds:
             ]
             if behind:
                 await asyncio.sleep(IN_FLIGHT_SECONDS)
-            for feed, head in behind:
-                await self._fill(feed, head)
+            await self._fill_all(behind)
         await self._check_with_log([feed for feed in self._feeds.values() if feed.head is None])
 
     async def _check_all_with_log(self) -> None:
@@ -193,9 +265,8 @@ class RoomFeeds:
                 log.warning("positions unknown", error=error.code)
                 return False
             for feed in chunk:
-                head = heads.get(feed.room_id, 0)
-                feed.start_at(head)
-                await self._fill(feed, head)
+                feed.start_at(heads.get(feed.room_id, 0))
+            await self._fill_all([(feed, heads.get(feed.room_id, 0)) for feed in chunk])
         return True
 
     async def publish(self, frames: dict[str, str], *, except_user: str | None = None) -> None:

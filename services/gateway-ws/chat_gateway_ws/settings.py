@@ -102,6 +102,12 @@ class Settings(ServiceSettings):
     head_check_seconds: float = setting(
         2, "CHAT_HEAD_CHECK_SECONDS", "How often delivered positions are compared with the log", ge=0.1, le=60
     )
+    recent_bytes: int = setting(
+        67_108_864,
+        "CHAT_RECENT_BYTES",
+        "Memory for the last messages of all rooms, which sockets that come back are served from",
+        ge=0,
+    )
     heads_seconds: float = setting(
         30, "CHAT_HEADS_SECONDS", "How often a socket is told how far its rooms are", ge=0.1, le=3600
     )

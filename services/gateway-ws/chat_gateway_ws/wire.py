@@ -66,9 +66,15 @@ def event_frame(name: str, payload: BaseModel) -> str:
     return f'{EVENT_PREFIX}["{name}",{payload.model_dump_json(exclude_none=True)}]'
 
 
-def raw_event_frame(name: str, json_payload: bytes) -> str:
+def raw_event_frame(name: str, json_payload: str) -> str:
     """Return the frame of a server event whose payload is JSON already."""
-    return f'{EVENT_PREFIX}["{name}",{json_payload.decode()}]'
+    return f'{EVENT_PREFIX}["{name}",{json_payload}]'
+
+
+def payload_of(packet: engine_packet.Packet) -> str:
+    """Return the JSON payload of a server event that was made here or in messaging."""
+    frame: str = packet.encode_cache
+    return frame[frame.index(",") + 1 : -1]
 
 
 def ack_frame(ack_id: int, answer: BaseModel) -> str:

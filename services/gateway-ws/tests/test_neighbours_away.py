@@ -6,28 +6,31 @@ from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any, cast
 
-import orjson
 import pytest
 from aiohttp import web
 from chat_gateway_ws.admission import Admission
-from chat_gateway_ws.catch_up import CatchUp, HistoryPage, Joining
+from chat_gateway_ws.catch_up import CatchUp, Joining
 from chat_gateway_ws.clients import MessagingClient, RoomsClient
 from chat_gateway_ws.close_reasons import INCOMPLETE, CloseReason
 from chat_gateway_ws.connections import Connection, Connections, SendLimits, SendQueue, TokenBucket
 from chat_gateway_ws.consumers import LiveUpdates
+from chat_gateway_ws.history import HistoryPage
 from chat_gateway_ws.memberships import Memberships
-from chat_gateway_ws.room_feed import Hold, RoomFeed
+from chat_gateway_ws.recent import RecentBudget
+from chat_gateway_ws.room_feed import RoomFeed
 from chat_gateway_ws.room_feeds import RoomFeeds
+from chat_gateway_ws.wire import to_packet
 from chat_shared.bus import Bus
 from chat_shared.contracts.events import MemberJoined, MemberLeft
 from chat_shared.contracts.internal import UserRoom
-from chat_shared.errors import ChatError, Unavailable
+from chat_shared.errors import ChatError
 from chat_shared.http import ServiceClient
 from chat_shared.redis import connect_redis
 from chat_shared.testing import eventually
 from chat_shared.tokens import Identity
 
 USER, ROOM, OTHER_ROOM = "1" * 24, "2" * 24, "3" * 24
+FRAME = '42["new-message",{}]'
 NO_REDIS = "redis://127.0.0.1:1/0"
 
 Answer = Callable[[web.Request], Awaitable[web.Response]]
@@ -116,7 +119,12 @@ def connections(connection: Connection) -> Connections:
 @pytest.fixture
 async def feeds(http: ServiceClient) -> AsyncIterator[RoomFeeds]:
     feeds = RoomFeeds(
-        NO_REDIS, connect_redis(NO_REDIS), MessagingClient(http), instance="test", head_check_seconds=0.05
+        NO_REDIS,
+        connect_redis(NO_REDIS),
+        MessagingClient(http),
+        instance="test",
+        head_check_seconds=0.05,
+        recent_bytes=1_000_000,
     )
     yield feeds
     await feeds.stop()
@@ -181,28 +189,19 @@ async def test_positions_are_checked_whatever_messaging_answered(
     await eventually(lambda: neighbour.asked > 5)
 
 
-def page(first: int, last: int, head: int) -> bytes:
-    messages: list[dict[str, Any]] = [{"seq": seq} for seq in range(first, last + 1)]
-    return orjson.dumps({"roomId": ROOM, "messages": messages, "head": head, "epoch": 1})
-
-
 async def test_a_history_that_breaks_off_ends_the_socket(
     http: ServiceClient, neighbour: Neighbour, connection: Connection, closed: list[CloseReason]
 ) -> None:
     neighbour.answers = [away]
     messaging = MessagingClient(http)
-    feed = RoomFeed(ROOM, messaging.entries)
+    messaging.epoch.observe(1)
+    feed = RoomFeed(ROOM, messaging.entries, RecentBudget(1_000_000))
     feed.start_at(300)
     hold = feed.hold(connection)
-    catch_up = CatchUp(cast("Any", None), cast("Any", None), messaging)
-    joining = Joining(catch_up, connection, feed, hold, HistoryPage(page(1, 100, 300), 0), follow=True)
-    feed.receive([(301, "42[]")])
+    catch_up = CatchUp(cast("Any", None), cast("Any", None), messaging.epoch)
+    first = HistoryPage(ROOM, 0, [(seq, to_packet(FRAME)) for seq in range(1, 101)], 300, 1)
+    joining = Joining(catch_up, connection, feed, hold, first)
+    feed.receive([(301, FRAME)])
     with pytest.raises(ChatError):
         await joining.send_history()
     assert closed == [INCOMPLETE]
-
-
-def test_an_answer_from_the_past_is_refused() -> None:
-    CatchUp.require_recent(7, Hold(7))
-    with pytest.raises(Unavailable):
-        CatchUp.require_recent(6, Hold(7))

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 import pytest
 from chat_gateway_ws.close_reasons import SLOW, CloseReason
 from chat_gateway_ws.connections import BURST_PACKETS, Connection, SendLimits, SendQueue, TokenBucket
-from chat_gateway_ws.room_feed import MAX_HELD, RoomFeed
+from chat_gateway_ws.recent import RecentBudget
+from chat_gateway_ws.room_feed import MAX_AHEAD, MAX_AHEAD_CHARACTERS, MAX_HELD, MAX_HELD_BYTES, RoomFeed
 from chat_shared.contracts.internal import RoomEntries
 from chat_shared.errors import Unavailable
+from chat_shared.testing import eventually
 from chat_shared.tokens import Identity
 
 ROOM = "0" * 24
@@ -31,15 +33,19 @@ class Log:
         self.reads: list[int] = []
         self.away = False
         self.deleted = 0
+        self.answering = asyncio.Event()
+        """Unset, what was asked is not answered yet, from what there was when it was asked."""
+        self.answering.set()
 
-    async def fetch(self, _room_id: str, after: int) -> RoomEntries:
+    async def fetch(self, _room_id: str, after: int, limit: int) -> RoomEntries:
         self.reads.append(after)
         if self.away:
             raise Unavailable
-        await asyncio.sleep(0)
         first = max(after, self.deleted) + 1
-        last = min(self.head, after + self.page)
-        return RoomEntries(entries=entries(range(first, last + 1)), head=self.head)
+        last = min(self.head, after + min(self.page, limit))
+        await asyncio.sleep(0)
+        await self.answering.wait()
+        return RoomEntries(entries=entries(range(first, last + 1)))
 
 
 WIDE = SendLimits(packets=100_000, size=100_000_000)
@@ -78,7 +84,7 @@ def listener() -> Listener:
 
 @pytest.fixture
 def feed(log: Log, listener: Listener) -> RoomFeed:
-    feed = RoomFeed(ROOM, log.fetch)
+    feed = RoomFeed(ROOM, log.fetch, RecentBudget(1_000_000))
     feed.listeners[listener.connection] = None
     return feed
 
@@ -158,6 +164,102 @@ class TestCatchUp:
         await feed.catch_up(5)
         assert feed.head == 2
 
+    async def test_early_entries_without_a_place_come_from_the_log(
+        self, feed: RoomFeed, log: Log, listener: Listener
+    ) -> None:
+        log.head = MAX_AHEAD + 2
+        feed.start_at(0)
+        assert feed.receive(entries(range(2, log.head + 1))) is True
+        await feed.catch_up()
+        assert listener.received() == list(range(1, log.head + 1))
+
+    async def test_early_entries_are_bounded_in_size(self, feed: RoomFeed, log: Log) -> None:
+        large = "x" * 100_000
+        feed.start_at(0)
+        feed.receive([(seq, large) for seq in range(2, 100)])
+        log.head = 1
+        await feed.catch_up()
+        assert feed.head == 1 + MAX_AHEAD_CHARACTERS // len(large)
+
+    async def test_callers_at_a_time_share_one_read(
+        self, feed: RoomFeed, log: Log, listener: Listener
+    ) -> None:
+        log.head = 5
+        feed.start_at(0)
+        await asyncio.gather(*(feed.catch_up(5) for _ in range(10)))
+        assert log.reads == [0]
+        assert listener.received() == [1, 2, 3, 4, 5]
+
+
+class TestReach:
+    async def test_a_read_that_began_before_is_not_the_last_word(self, feed: RoomFeed, log: Log) -> None:
+        """A client knows of an entry that the log did not have when others asked."""
+        feed.start_at(0)
+        log.answering.clear()
+        others = asyncio.create_task(feed.catch_up(1))
+        await eventually(lambda: log.reads == [0])
+        client = asyncio.create_task(feed.reach(1))
+        await asyncio.sleep(0)
+        log.head = 1
+        log.answering.set()
+        await asyncio.gather(others, client)
+        assert feed.head == 1
+
+    async def test_what_the_log_does_not_have_is_asked_for_once(self, feed: RoomFeed, log: Log) -> None:
+        feed.start_at(0)
+        await feed.reach(7)
+        assert (feed.head, log.reads) == (0, [0])
+        assert feed.receive(entries([1])) is False
+
+
+class TestAfter:
+    async def test_what_was_delivered_is_in_memory(self, feed: RoomFeed, log: Log) -> None:
+        feed.start_at(0)
+        feed.receive(entries(range(1, 11)))
+        assert [seq for seq, _ in await feed.after(4, 3)] == [5, 6, 7]
+        assert log.reads == []
+
+    async def test_the_last_entries_are_read_once_for_all(self, feed: RoomFeed, log: Log) -> None:
+        log.head = 500
+        feed.start_at(500)
+        pages = await asyncio.gather(*(feed.after(after, 50) for after in range(300, 450, 10)))
+        assert [page[0][0] for page in pages] == list(range(301, 451, 10))
+        await feed.after(320, 50)
+        assert log.reads == [300]
+
+    async def test_older_entries_are_read_for_all_who_ask_at_a_time(self, feed: RoomFeed, log: Log) -> None:
+        log.head = 500
+        feed.start_at(500)
+        pages = await asyncio.gather(*(feed.after(100, 100) for _ in range(10)))
+        assert {page[-1][0] for page in pages} == {200}
+        assert log.reads == [100]
+
+    async def test_what_was_not_delivered_yet_is_left_out(self, feed: RoomFeed, log: Log) -> None:
+        log.head = 500
+        feed.start_at(300)
+        assert [seq for seq, _ in await feed.after(298, 50)] == [299, 300]
+
+    async def test_large_entries_do_not_make_every_socket_read(self, feed: RoomFeed, log: Log) -> None:
+        log.head = 299
+        feed.start_at(200)
+        for seq in range(201, 300):
+            feed.receive([(seq, "42" + "x" * 10_000)])
+        await feed.after(250, 10)
+        assert log.reads == [250]
+        await feed.after(298, 10)
+        assert log.reads == [250]
+
+    @pytest.mark.parametrize(("log_head", "deleted"), [(250, 0), (300, 150)])
+    async def test_an_answer_with_a_hole_is_refused(
+        self, feed: RoomFeed, log: Log, log_head: int, deleted: int
+    ) -> None:
+        """From a primary that answers from the past, or of a room that is being deleted."""
+        log.head, log.deleted = log_head, deleted
+        feed.start_at(300)
+        for after in (120, 10):
+            with pytest.raises(Unavailable):
+                await feed.after(after, 250)
+
 
 class TestHold:
     def test_collects_while_catching_up_then_merges(self, feed: RoomFeed, listener: Listener) -> None:
@@ -192,6 +294,26 @@ class TestHold:
         feed.hold(listener.connection)
         feed.receive(entries(range(1, MAX_HELD + 2)))
         assert listener.closed == [SLOW]
+
+    def test_a_hold_is_bounded_in_size(self, feed: RoomFeed, listener: Listener) -> None:
+        feed.start_at(0)
+        hold = feed.hold(listener.connection)
+        large = "42" + "x" * 100_000
+        seq = 0
+        while not listener.closed:
+            seq += 1
+            feed.receive([(seq, large)])
+        assert listener.closed == [SLOW]
+        assert MAX_HELD_BYTES < hold.size < MAX_HELD_BYTES + 3 * len(large)
+
+    def test_what_was_sent_meanwhile_is_held_no_more(self, feed: RoomFeed, listener: Listener) -> None:
+        feed.start_at(0)
+        hold = feed.hold(listener.connection)
+        feed.receive(entries([1, 2, 3]))
+        hold.sent(2)
+        assert [seq for seq, _ in hold.packets] == [3]
+        feed.release(listener.connection, hold, 2)
+        assert listener.received() == [3]
 
 
 class TestSlowReader:

@@ -21,6 +21,7 @@ log = get_logger(__name__)
 PUBLISH_SECONDS = 1.0
 MAX_WAITING = 20_000
 HEAD_TTL_SECONDS = 7 * 24 * 3600
+SCAN_COUNT = 1_000
 
 #: The head only goes up, whoever writes it last.
 _RAISE_HEAD = """
@@ -39,6 +40,16 @@ def room_channel(room_id: str) -> str:
 def head_key(room_id: str) -> str:
     """Return the key that holds the last `seq` published in a room."""
     return f"head:{room_id}"
+
+
+async def forget_heads(redis: Redis) -> None:
+    """Remove the published positions of all rooms: they are those of another log.
+
+    Raises:
+        RedisError, OSError, TimeoutError: Redis is away, or went away meanwhile.
+    """
+    async for key in redis.scan_iter(match=head_key("*"), count=SCAN_COUNT):
+        await redis.delete(key)
 
 
 class Fanout:

@@ -15,7 +15,6 @@ from chat_messaging.sending import Sending
 JSON = "application/json"
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 ENTRIES_LIMIT = 500
-HISTORY_LIMIT = 1_000
 
 
 def create_internal_router(reader: Reader, sending: Sending, epoch: LogEpoch) -> APIRouter:
@@ -45,21 +44,7 @@ def create_internal_router(reader: Reader, sending: Sending, epoch: LogEpoch) ->
     ) -> Response:
         """What follows a `seq`, as frames."""
         before = epoch.current
-        frames, head = await reader.frames_after(room_id, after, limit)
-        answer = {"entries": frames, "head": head, "epoch": before}
-        return Response(orjson.dumps(answer), media_type=JSON)
-
-    @router.get("/rooms/{room_id}/history")
-    async def history(
-        room_id: EntityId,
-        after: Annotated[int | None, Query(ge=0)] = None,
-        limit: Annotated[int, Query(ge=1, le=HISTORY_LIMIT)] = 50,
-    ) -> Response:
-        """A `message-history` payload: the newest messages, or what follows a `seq`."""
-        read = reader.before(room_id, None, limit) if after is None else reader.after(room_id, after, limit)
-        before = epoch.current
-        messages, head = await read
-        answer = {"roomId": room_id, "messages": messages, "head": head, "epoch": before}
-        return Response(orjson.dumps(answer), media_type=JSON)
+        frames = await reader.frames_after(room_id, after, limit)
+        return Response(orjson.dumps({"entries": frames, "epoch": before}), media_type=JSON)
 
     return router

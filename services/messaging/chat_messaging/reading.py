@@ -44,10 +44,10 @@ class Reader:
         head = (await self.heads([room_id]))[room_id]
         return await self._views(room_id, entries), head
 
-    async def frames_after(self, room_id: str, seq: int, limit: int) -> tuple[list[tuple[int, str]], int]:
+    async def frames_after(self, room_id: str, seq: int, limit: int) -> list[tuple[int, str]]:
         """Return what follows `seq` as the frames that were or will be published."""
-        views, head = await self.after(room_id, seq, limit)
-        return [(view["seq"], frame_of(view)) for view in views], head
+        views = await self._views(room_id, await self._store.after(room_id, seq, limit))
+        return [(view["seq"], frame_of(view)) for view in views]
 
     async def committed(self, room_id: str, entries: Sequence[Document]) -> list[Committed]:
         """Return stored entries of a room as they are published."""

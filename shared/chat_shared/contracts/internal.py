@@ -138,7 +138,6 @@ class RoomEntries(WireModel):
     """messaging -> gateway-ws: consecutive log entries as ready-made `new-message` frames."""
 
     entries: list[tuple[int, str]]
-    head: int
     epoch: int = Field(FIRST_EPOCH, description="As in Heads")
 
 

@@ -13,6 +13,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 
 from chat_messaging.domain import PENDING, MessageKey
+from chat_messaging.metrics import LOG_READS
 from chat_messaging.store.abandoned import AbandonedTransactions
 
 PENDING_INDEX = "pending"
@@ -149,6 +150,7 @@ class RoomLogStore:
             {"$sort": {"roomId": DESCENDING, "seq": DESCENDING}},
             {"$group": {"_id": "$roomId", "head": {"$first": "$seq"}}},
         ]
+        LOG_READS.labels("heads").inc()
         with pymongo.timeout(READ_LIMIT_SECONDS):
             rows = await (await self._log.aggregate(pipeline)).to_list()
         return {str(row["_id"]): row["head"] for row in rows}
@@ -166,6 +168,7 @@ class RoomLogStore:
         return found[::-1]
 
     async def _range(self, room_id: str, bounds: Document, order: int, limit: int) -> list[Document]:
+        LOG_READS.labels("entries").inc()
         with pymongo.timeout(READ_LIMIT_SECONDS):
             cursor = (
                 self._log.find({"roomId": ObjectId(room_id), "seq": bounds}).sort("seq", order).limit(limit)
