@@ -10,6 +10,11 @@ LOG_READS = Counter(
     "chat_gateway_log_reads_total", "Questions about the log that messaging was asked", ["kind"]
 )
 RECENT_BYTES = Gauge("chat_gateway_recent_bytes", "Memory of the last entries of all rooms")
+SUBSCRIPTION_BREAKS = Counter(
+    "chat_gateway_subscription_breaks_total",
+    "Redis subscriptions built anew: connection lost, silent, or deaf to what is published",
+    ["reason"],
+)
 CLOSED = Counter("chat_gateway_closed_total", "Sockets closed by the gateway", ["reason"])
 CONNECTS_REFUSED = Counter("chat_gateway_connects_refused_total", "Sockets that were not let in", ["code"])
 EVENTS = Counter("chat_gateway_events_total", "Client events, by outcome", ["event", "outcome"])

@@ -71,7 +71,7 @@ class RoomFeeds:
         """After a break the heads in Redis may be missing too; the log has to be asked until it answers."""
         self._tasks = TaskSet()
         self.subscriber = Subscriber(
-            redis_url, f"gateway:{instance}", self._receive, self._check_all_with_log
+            redis_url, redis, f"gateway:{instance}", self._receive, self._check_all_with_log
         )
 
     async def start(self) -> None:

@@ -1,7 +1,8 @@
 """The one Redis pub/sub connection of this process: channels come and go, the connection heals itself.
 
 redis-py neither reconnects a subscription without losing track nor notices a silent half-open connection,
-so the loop here reads with a timeout, pings every two seconds and starts over after five silent ones.
+so the loop here reads with a timeout, pings every two seconds and starts over after five silent ones; or
+when pings are answered and what is published does not arrive, which the canary tells.
 """
 
 import asyncio
@@ -14,7 +15,11 @@ from chat_shared.errors import Unavailable
 from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
 from chat_shared.redis import connect_redis_subscriber
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
+
+from chat_gateway_ws.canary import Canary
+from chat_gateway_ws.metrics import SUBSCRIPTION_BREAKS
 
 log = get_logger(__name__)
 
@@ -26,23 +31,33 @@ MAX_BACKOFF_SECONDS = 2.0
 CHUNK = 500
 
 
+class SubscriptionDeaf(Exception):
+    """The connection stands and brings nothing; `reason` names the kind."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class Subscriber:
     """Keeps this process subscribed to a changing set of channels."""
 
     def __init__(
         self,
         url: str,
+        redis: Redis,
         own_channel: str,
         on_message: Callable[[str, bytes], None],
         on_resubscribed: Callable[[], Awaitable[None]],
     ) -> None:
         """Args:
-        own_channel: always subscribed, so that there is something to listen to.
+        redis: for ordinary commands.
+        own_channel: always subscribed; nobody else publishes there.
         on_message: called with channel and payload, in the order of arrival.
         on_resubscribed: called when the subscriptions stand again after a break: messages may be missing.
         """
         self._redis = connect_redis_subscriber(url)
-        self._own_channel = own_channel
+        self._canary = Canary(redis, own_channel)
         self._channels: set[str] = set()
         self._on_message = on_message
         self._on_resubscribed = on_resubscribed
@@ -54,6 +69,7 @@ class Subscriber:
     async def start(self) -> None:
         """Subscribe in the background, and again whenever the connection breaks."""
         self._tasks.spawn(self._stay_subscribed(), name="redis-subscriber")
+        self._tasks.spawn(self._canary.sing_forever(), name="redis-canary")
 
     async def stop(self) -> None:
         """Give up all subscriptions."""
@@ -65,6 +81,8 @@ class Subscriber:
         """Raise `Unavailable` while this process is deaf."""
         if self._pubsub is None:
             raise Unavailable("Redis pub/sub is not connected")
+        if not self._canary.is_heard:
+            raise Unavailable("Redis pub/sub is connected and brings nothing")
 
     async def subscribe(self, channels: Iterable[str]) -> None:
         """Subscribe and return when Redis has confirmed: later messages will arrive.
@@ -99,6 +117,9 @@ class Subscriber:
                 await self._read_until_deaf()
             except Exception as error:  # whatever it is: a gateway that stays deaf is worse
                 log.warning("redis subscription lost", error=repr(error)[:200])
+                if self._pubsub is not None:
+                    reason = error.reason if isinstance(error, SubscriptionDeaf) else "lost"
+                    SUBSCRIPTION_BREAKS.labels(reason).inc()
             await self._disconnect()
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
@@ -106,13 +127,14 @@ class Subscriber:
     async def _connect(self) -> None:
         pubsub = self._redis.pubsub()
         async with asyncio.timeout(CONFIRM_SECONDS):
-            await pubsub.subscribe(self._own_channel)
+            await pubsub.subscribe(self._canary.channel)
             subscribed: set[str] = set()
             while wanted := sorted(self._channels - subscribed)[:CHUNK]:  # more may come while we wait
                 await pubsub.subscribe(*wanted)
                 subscribed.update(wanted)
         self._pubsub = pubsub
         self._heard_at = time.monotonic()
+        self._canary.begin()
         self._tasks.spawn(self._catch_up(), name="redis-resubscribed")
 
     async def _catch_up(self) -> None:
@@ -127,7 +149,9 @@ class Subscriber:
                 self._heard_at = now
                 self._dispatch(message)
             elif now - self._heard_at > DEAF_SECONDS:
-                raise TimeoutError("redis is silent")
+                raise SubscriptionDeaf("silent")
+            if self._canary.is_lost:
+                raise SubscriptionDeaf("deaf")
             if now - pinged_at > PING_SECONDS:
                 pinged_at = now
                 async with asyncio.timeout(1):
@@ -135,7 +159,11 @@ class Subscriber:
 
     def _dispatch(self, message: dict[str, Any]) -> None:
         if message["type"] == "message":
-            self._on_message(message["channel"].decode(), message["data"])
+            channel = message["channel"].decode()
+            if channel == self._canary.channel:
+                self._canary.heard(message["data"])
+            else:
+                self._on_message(channel, message["data"])
         elif message["type"] == "subscribe":
             confirmation = self._confirmations.pop(message["channel"].decode(), None)
             if confirmation is not None and not confirmation.done():
