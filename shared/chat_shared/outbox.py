@@ -9,12 +9,14 @@ from datetime import timedelta
 
 from pymongo import ASCENDING, ReturnDocument
 from pymongo.asynchronous.client_session import AsyncClientSession
+from redis.asyncio import Redis
 
 from chat_shared.bus import Bus
 from chat_shared.bus.consumer import parse_event
 from chat_shared.contracts.base import utc_now
 from chat_shared.contracts.events import Event
 from chat_shared.errors import Unavailable
+from chat_shared.fast_lane import FastLane
 from chat_shared.lifecycle import TaskSet, run_forever
 from chat_shared.mongo import Document, Mongo
 
@@ -26,14 +28,18 @@ BATCH = 100
 class Outbox:
     """The events of one service on their way to the bus."""
 
-    def __init__(self, mongo: Mongo, bus: Bus, *, instance: str) -> None:
-        """`instance`: the name of this process, which owns the rows that it adds."""
+    def __init__(self, mongo: Mongo, bus: Bus, *, instance: str, redis: Redis | None = None) -> None:
+        """Args:
+        instance: the name of this process, which owns the rows that it adds.
+        redis: tells urgent facts on the fast lane, too.
+        """
         self._rows = mongo.collection("outbox")
         self._mongo = mongo
         self._bus = bus
         self._owner = instance
         self._wake = asyncio.Event()
         self._tasks = TaskSet()
+        self._fast_lane = FastLane(self._rows, redis, owner=instance) if redis is not None else None
         mongo.prepare_with(self._create_indexes)
 
     async def _create_indexes(self) -> None:
@@ -57,6 +63,8 @@ class Outbox:
     def flush(self) -> None:
         """Publish soon what was committed; returns at once."""
         self._wake.set()
+        if self._fast_lane is not None:
+            self._fast_lane.wake()
 
     async def start(self) -> None:
         """Begin to publish: own rows when woken, other processes' rows when their lease is over."""
@@ -64,9 +72,13 @@ class Outbox:
         self._tasks.spawn(
             run_forever(self._sweep, name="outbox-sweep", pause=SWEEP_SECONDS), name="outbox-sweep"
         )
+        if self._fast_lane is not None:
+            await self._fast_lane.start()
 
     async def stop(self) -> None:
         """Publish what is left of our own rows if the broker is there, then stop."""
+        if self._fast_lane is not None:
+            await self._fast_lane.stop()
         await self._tasks.cancel()
         if self._bus.is_connected and self._mongo.is_prepared:
             await self._publish_own()

@@ -39,7 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
     mongo = Mongo(settings.mongo_url, DATABASE)
     redis = RedisConnection(settings.redis_url)
     bus = Bus(settings.amqp_url, source=settings.service)
-    outbox = Outbox(mongo, bus, instance=settings.instance)
+    outbox = Outbox(mongo, bus, instance=settings.instance, redis=redis.client)
     media = ServiceClient("media", settings.media_urls, settings.service_token.get_secret_value())
     hasher = PasswordHasher()
 

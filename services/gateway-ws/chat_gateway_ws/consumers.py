@@ -1,6 +1,7 @@
-"""Facts from the bus applied to live sockets; every gateway hears every one of them."""
+"""Facts, from the bus and from the fast lane, applied to live sockets; every gateway hears all of them."""
 
 import asyncio
+from collections import OrderedDict
 
 from chat_shared.bus import Bus
 from chat_shared.contracts.events import (
@@ -14,18 +15,22 @@ from chat_shared.contracts.events import (
 from chat_shared.contracts.internal import UserRoom
 from chat_shared.contracts.sockets import RoomChanged, RoomGone, RoomPresence
 from chat_shared.errors import ChatError
+from chat_shared.fast_lane import CHANNEL, decode_fact
 from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
 
 from chat_gateway_ws.admission import Admission
 from chat_gateway_ws.connections import Connections
 from chat_gateway_ws.memberships import Memberships
+from chat_gateway_ws.metrics import FACTS
 from chat_gateway_ws.room_feeds import RoomFeeds
 from chat_gateway_ws.wire import event_frame
 
 log = get_logger(__name__)
 
 RETRY_SECONDS = 1.0
+MAX_REMEMBERED = 20_000
+"""How many facts are known to be applied; far more than come in while RabbitMQ is behind Redis."""
 KEYS = (MemberJoined.key, MemberLeft.key, RoomUpdated.key, RoomDeleted.key, SessionRevoked.key)
 
 
@@ -45,8 +50,10 @@ class LiveUpdates:
         self._feeds = feeds
         self._admission = admission
         self._gaps = 0
+        self._applied: OrderedDict[str, None] = OrderedDict()
         self._tasks = TaskSet()
         bus.listen(KEYS, self.handle, self.resync)
+        feeds.subscriber.also_hear(CHANNEL, self.hear)
 
     async def start(self) -> None:
         """Nothing to begin: the bus brings the work."""
@@ -56,7 +63,26 @@ class LiveUpdates:
         await self._tasks.cancel()
 
     async def handle(self, event: Event) -> None:
-        """Apply one event."""
+        """Apply an event that RabbitMQ brought."""
+        self._apply_once(event, "rabbitmq")
+
+    def hear(self, payload: bytes) -> None:
+        """Apply what the fast lane brought, if it is a fact."""
+        event = decode_fact(payload)
+        if event is not None:
+            self._apply_once(event, "redis")
+
+    def _apply_once(self, event: Event, way: str) -> None:
+        """Apply an event unless the other way brought it before: nobody is told twice who left."""
+        if event.event_id in self._applied:
+            return
+        self._apply(event)
+        FACTS.labels(way).inc()
+        self._applied[event.event_id] = None
+        if len(self._applied) > MAX_REMEMBERED:
+            self._applied.popitem(last=False)
+
+    def _apply(self, event: Event) -> None:
         match event:
             case MemberJoined():
                 # It asks messaging and Redis; the ends of memberships and sessions must not wait behind that.

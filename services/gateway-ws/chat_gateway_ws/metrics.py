@@ -18,6 +18,9 @@ SUBSCRIPTION_BREAKS = Counter(
 CLOSED = Counter("chat_gateway_closed_total", "Sockets closed by the gateway", ["reason"])
 CONNECTS_REFUSED = Counter("chat_gateway_connects_refused_total", "Sockets that were not let in", ["code"])
 EVENTS = Counter("chat_gateway_events_total", "Client events, by outcome", ["event", "outcome"])
+FACTS = Counter(
+    "chat_gateway_facts_total", "Facts applied to live sockets, by the way that was first", ["way"]
+)
 SEND_BATCH = Histogram(
     "chat_gateway_send_batch_size",
     "Messages per batch to messaging",

@@ -59,12 +59,17 @@ class Subscriber:
         self._redis = connect_redis_subscriber(url)
         self._canary = Canary(redis, own_channel)
         self._channels: set[str] = set()
+        self._further: dict[str, Callable[[bytes], None]] = {}
         self._on_message = on_message
         self._on_resubscribed = on_resubscribed
         self._pubsub: Any = None
         self._confirmations: dict[str, asyncio.Future[None]] = {}
         self._heard_at = 0.0
         self._tasks = TaskSet()
+
+    def also_hear(self, channel: str, on_payload: Callable[[bytes], None]) -> None:
+        """Stay subscribed to a channel with a receiver of its own; call it before `start`."""
+        self._further[channel] = on_payload
 
     async def start(self) -> None:
         """Subscribe in the background, and again whenever the connection breaks."""
@@ -127,7 +132,7 @@ class Subscriber:
     async def _connect(self) -> None:
         pubsub = self._redis.pubsub()
         async with asyncio.timeout(CONFIRM_SECONDS):
-            await pubsub.subscribe(self._canary.channel)
+            await pubsub.subscribe(self._canary.channel, *self._further)
             subscribed: set[str] = set()
             while wanted := sorted(self._channels - subscribed)[:CHUNK]:  # more may come while we wait
                 await pubsub.subscribe(*wanted)
@@ -159,11 +164,14 @@ class Subscriber:
 
     def _dispatch(self, message: dict[str, Any]) -> None:
         if message["type"] == "message":
-            channel = message["channel"].decode()
+            channel, payload = message["channel"].decode(), message["data"]
+            further = self._further.get(channel)
             if channel == self._canary.channel:
-                self._canary.heard(message["data"])
+                self._canary.heard(payload)
+            elif further is not None:
+                further(payload)
             else:
-                self._on_message(channel, message["data"])
+                self._on_message(channel, payload)
         elif message["type"] == "subscribe":
             confirmation = self._confirmations.pop(message["channel"].decode(), None)
             if confirmation is not None and not confirmation.done():

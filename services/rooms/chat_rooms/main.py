@@ -26,7 +26,7 @@ def create_app(settings: Settings) -> FastAPI:
     mongo = Mongo(settings.mongo_url, "chat_rooms")
     redis = RedisConnection(settings.redis_url)
     bus = Bus(settings.amqp_url, source="rooms")
-    outbox = Outbox(mongo, bus, instance=settings.instance)
+    outbox = Outbox(mongo, bus, instance=settings.instance, redis=redis.client)
     auth = ServiceClient("auth", settings.auth_urls, service_token)
     messaging = ServiceClient("messaging", settings.messaging_urls, service_token)
     collections = Collections(mongo)
