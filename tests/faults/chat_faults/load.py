@@ -176,10 +176,17 @@ class Load:
         return len(self._tasks)
 
     async def close(self) -> None:
-        """Disconnect everybody."""
+        """Disconnect everybody and delete the rooms: the next run's clients must not hear of them."""
         await self.end()
         await self._tasks.cancel()
         await asyncio.gather(*(client.stop() for client in self.clients))
+        gate = asyncio.Semaphore(SETUP_AT_ONCE)
+
+        async def delete(room: Room) -> None:
+            async with gate:
+                await self._api.call("DELETE", f"/room/{room.id}", room.owner)
+
+        await asyncio.gather(*(delete(room) for room in self.rooms))
 
     async def _send_on_schedule(self) -> None:
         due = time.monotonic()

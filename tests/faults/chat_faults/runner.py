@@ -83,8 +83,8 @@ class Runner:
             result.findings.append(f"the run broke off: {error!r:.500} at {places}")
         finally:
             await witness.stop()
-            await load.close()
             await self._rig.make_whole()
+            await load.close()
         result.findings += run.findings
         result.figures = run.figures
         result.seconds = time.monotonic() - began
@@ -120,7 +120,7 @@ class Runner:
         heads = {room_id: len(entries) for room_id, entries in log.items()}
         histories = run.load.histories
         waits = [
-            client.wait_applied({room: heads[room] for room in client.history.applied}, HEAD_SECONDS * 2)
+            client.wait_applied({room: heads[room] for room in client.positions}, HEAD_SECONDS * 2)
             for client in run.load.clients
         ]
         for outcome in await asyncio.gather(*waits, return_exceptions=True):
