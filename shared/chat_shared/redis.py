@@ -1,10 +1,29 @@
 """The connection to Redis or Valkey, with explicit timeouts: nobody waits for it longer than a second."""
 
-from redis.asyncio import Redis
+from collections.abc import Iterable
+
+from redis.asyncio import Connection, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 TIMEOUT_SECONDS = 1.0
+
+
+class _Connection(Connection):
+    """A connection that calls a closed transport what it is.
+
+    uvloop answers a write to a transport that was closed a moment ago with a RuntimeError, which neither
+    redis-py nor anybody who waits for Redis takes for a connection that is lost.
+    """
+
+    async def send_packed_command(
+        self, command: bytes | str | Iterable[bytes], check_health: bool = True
+    ) -> None:
+        try:
+            await super().send_packed_command(command, check_health)
+        except RuntimeError as error:
+            raise RedisConnectionError("The connection to Redis was closed") from error
 
 
 class RedisConnection:
@@ -29,6 +48,7 @@ def connect_redis(url: str, *, max_connections: int = 50) -> "Redis":
     """Return a client for short commands: each fails within a second and is never repeated by the driver."""
     return Redis.from_url(
         url,
+        connection_class=_Connection,
         socket_timeout=TIMEOUT_SECONDS,
         socket_connect_timeout=TIMEOUT_SECONDS,
         socket_keepalive=True,
@@ -44,6 +64,7 @@ def connect_redis_subscriber(url: str) -> "Redis":
     """Return a client for one pub/sub connection: it may be silent for long, its owner pings it."""
     return Redis.from_url(
         url,
+        connection_class=_Connection,
         socket_timeout=None,
         socket_connect_timeout=TIMEOUT_SECONDS,
         socket_keepalive=True,

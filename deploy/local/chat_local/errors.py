@@ -53,3 +53,4 @@ class StartFailed(LocalStackError):
 
     def __init__(self, name: str, what: str, log: Path, last_lines: str) -> None:
         super().__init__(f"{name} {what}. The end of {log}:\n{last_lines}")
+        self.name = name

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from chat_local.errors import StartFailed
 from chat_local.ports import PortBook
 from chat_local.process import ManagedProcess
 from chat_local.stack import Stack, StackOptions
@@ -197,7 +198,11 @@ class Rig:
             process.kill(signal.SIGCONT)
 
     async def make_whole(self) -> None:
-        """Mend every link and bring back every process, so that the next run finds all in order."""
+        """Mend every link and bring back every process, so that the next run finds all in order.
+
+        Raises:
+            StartFailed: a process is not ready in time; it was killed and started anew.
+        """
         for name in (*SERVERS, *self.instances("messaging"), PUBLIC):
             await self.links.set(name)
         for name in self.names:
@@ -205,7 +210,11 @@ class Rig:
             process.auto_restart = True
             if not process.is_running:
                 await process.restart()
-        await asyncio.gather(*(self.process(name).wait_ready(READY_SECONDS) for name in self.names))
+        try:
+            await asyncio.gather(*(self.process(name).wait_ready(READY_SECONDS) for name in self.names))
+        except StartFailed as failure:
+            await self.bring_back(failure.name)
+            raise
         await self.replica_set.wait_whole()
 
     async def wait_ready(self, name: str, timeout: float = READY_SECONDS) -> None:

@@ -78,13 +78,13 @@ class Runner:
             await witness.start(self._rig.url, load.hot_room)
             await self._perform(run, fault, witness, result)
         except Exception as error:
-            where = traceback.extract_tb(error.__traceback__)[-3:]
-            places = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in where)
-            result.findings.append(f"the run broke off: {error!r:.500} at {places}")
-        finally:
+            result.findings.append(_describe(error, "the run broke off"))
+        try:
             await witness.stop()
             await self._rig.make_whole()
             await load.close()
+        except Exception as error:
+            result.findings.append(_describe(error, "the system did not recover"))
         result.findings += run.findings
         result.figures = run.figures
         result.seconds = time.monotonic() - began
@@ -133,6 +133,12 @@ class Runner:
         dead = {queue: n for queue, n in (await _dead_letters(self._rig)).items() if n}
         run.require(not dead, f"dead letters: {dead}")
         _common_figures(run)
+
+
+def _describe(error: Exception, what: str) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    places = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+    return f"{what}: {error!r:.500} at {places}"
 
 
 async def _dead_letters(rig: Rig) -> dict[str, int]:
