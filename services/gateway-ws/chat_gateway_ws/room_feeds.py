@@ -200,8 +200,8 @@ class RoomFeeds:
     async def _fill(self, feed: RoomFeed, target: int = 0) -> None:
         try:
             await feed.catch_up(target)
-        except ChatError as error:
-            log.warning("a hole waits to be filled", room_id=feed.room_id, error=error.code)
+        except Exception as error:  # whatever it is: other rooms go on, and the next check tries again
+            log.warning("a hole waits to be filled", room_id=feed.room_id, error=repr(error)[:200])
 
     async def _fill_all(self, behind: Iterable[tuple[RoomFeed, int]]) -> None:
         """Bring feeds up to their targets, some of them side by side."""

@@ -18,12 +18,12 @@ from chat_gateway_ws.history import HistoryPage
 from chat_gateway_ws.memberships import Memberships
 from chat_gateway_ws.recent import RecentBudget
 from chat_gateway_ws.room_feed import RoomFeed
-from chat_gateway_ws.room_feeds import RoomFeeds
+from chat_gateway_ws.room_feeds import FILLS, RoomFeeds
 from chat_gateway_ws.wire import to_packet
 from chat_shared.bus import Bus
 from chat_shared.contracts.events import MemberJoined, MemberLeft
 from chat_shared.contracts.internal import UserRoom
-from chat_shared.errors import ChatError
+from chat_shared.errors import ChatError, RemoteError
 from chat_shared.http import ServiceClient
 from chat_shared.redis import connect_redis
 from chat_shared.testing import eventually
@@ -187,6 +187,61 @@ async def test_positions_are_checked_whatever_messaging_answered(
     await feeds.attach(connection, [ROOM])
     await feeds.start()
     await eventually(lambda: neighbour.asked > 5)
+
+
+async def test_rooms_are_filled_side_by_side_within_a_bound(
+    feeds: RoomFeeds, connection: Connection, neighbour: Neighbour
+) -> None:
+    room_ids = [f"{number:024x}" for number in range(3 * FILLS)]
+    neighbour.answers = [no_heads]
+    await feeds.attach(connection, room_ids)
+    waiting: list[str] = []
+    at_once: list[int] = []
+    answering = asyncio.Event()
+
+    async def one_entry_each(request: web.Request) -> web.Response:
+        if request.path.endswith("/heads"):
+            return web.json_response({"heads": dict.fromkeys(room_ids, 1)})
+        waiting.append(request.path)
+        at_once.append(len(waiting))
+        await answering.wait()
+        waiting.remove(request.path)
+        return web.json_response({"entries": [[1, FRAME]]})
+
+    neighbour.answers = [one_entry_each]
+    await feeds.start()
+    await eventually(lambda: len(waiting) == FILLS)
+    answering.set()
+    opened = [feed for room_id in room_ids if (feed := feeds.get(room_id))]
+    await eventually(lambda: all(feed.head == 1 for feed in opened))
+    assert len(opened) == len(room_ids)
+    assert max(at_once) == FILLS
+
+
+async def test_a_room_is_placed_once_for_all_who_come(
+    feeds: RoomFeeds, connection: Connection, neighbour: Neighbour
+) -> None:
+    neighbour.answers = [away, no_heads]
+    attempts = await asyncio.gather(
+        *(feeds.attach(connection, [ROOM, OTHER_ROOM]) for _ in range(5)), return_exceptions=True
+    )
+    assert [type(attempt) for attempt in attempts] == [RemoteError] * 5
+    assert neighbour.asked == 1
+    await asyncio.gather(*(feeds.attach(connection, [ROOM, OTHER_ROOM]) for _ in range(5)))
+    assert neighbour.asked == 2
+
+
+async def test_a_new_epoch_forgets_every_room(
+    feeds: RoomFeeds, connection: Connection, neighbour: Neighbour
+) -> None:
+    neighbour.answers = [no_heads]
+    await feeds.attach(connection, [ROOM])
+    before = feeds.get(ROOM)
+    feeds.forget_all()
+    assert feeds.get(ROOM) is None
+    await feeds.attach(connection, [ROOM])
+    assert feeds.get(ROOM) not in (None, before)
+    assert neighbour.asked == 2
 
 
 async def test_a_history_that_breaks_off_ends_the_socket(
