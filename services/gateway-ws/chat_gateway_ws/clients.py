@@ -38,7 +38,7 @@ class MessagingClient:
 
     async def send(self, items: list[SendItem], *, timeout: float) -> SendResults:
         """Append messages; the rooms of one call share their home."""
-        batch = SendBatch.model_construct(items=items)
+        batch = SendBatch.model_construct(items=items, epoch=self.epoch.current)
         key = items[0].room_id
         return await self._http.post("/internal/v1/messages", batch, SendResults, key=key, timeout=timeout)
 

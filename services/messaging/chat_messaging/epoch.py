@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from chat_shared.contracts.internal import FIRST_EPOCH
+from chat_shared.errors import Unavailable
 from chat_shared.lifecycle import TaskSet, run_forever
 from chat_shared.logging import get_logger
 from chat_shared.mongo import Mongo
+from pymongo.errors import PyMongoError
 
 from chat_messaging.store.log_meta import LogMetaStore
 
@@ -38,6 +40,21 @@ class LogEpoch:
     async def _check_later(self) -> None:
         await self._mongo.wait_prepared()
         await self.check()
+
+    async def require(self, epoch: int | None) -> None:
+        """Know of an epoch that somebody else knows of: what was numbered by the log before would be lost.
+
+        Raises:
+            Unavailable: it cannot be seen for the moment; nothing was done.
+        """
+        if epoch is None or epoch <= self.current:
+            return
+        try:
+            await self.check()
+        except PyMongoError as error:
+            raise Unavailable from error
+        if epoch > self.current:
+            raise Unavailable
 
     async def check(self) -> None:
         """Read the epoch.

@@ -27,6 +27,7 @@ def create_internal_router(reader: Reader, sending: Sending, epoch: LogEpoch) ->
     async def send_messages(request: Request) -> Response:
         """Append a batch; every item gets its outcome."""
         batch = SendBatch.model_validate_json(await request.body())
+        await epoch.require(batch.epoch)
         results = SendResults.model_construct(results=await sending.send(batch.items))
         return Response(results.model_dump_json(exclude_none=True), media_type=JSON)
 

@@ -92,6 +92,7 @@ class SendBatch(WireModel):
     """gateway-ws -> messaging: everything that waited while the last batch was under way."""
 
     items: list[SendItem] = Field(max_length=1000)
+    epoch: int | None = Field(None, description="The epoch of the log that the sender knows of, as in Heads")
 
 
 class SendError(WireModel):
