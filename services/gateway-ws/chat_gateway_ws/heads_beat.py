@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Iterator
 from itertools import islice
+from typing import Protocol
 
 from chat_shared.contracts.sockets import DeliveredHeads
 from chat_shared.lifecycle import TaskSet, run_forever
 
 from chat_gateway_ws.connections import Connection, Connections
 from chat_gateway_ws.epoch import LogEpoch
-from chat_gateway_ws.room_feeds import RoomFeeds
+from chat_gateway_ws.room_feed import RoomFeed
 from chat_gateway_ws.wire import event_frame
 
 MAX_ROOMS = 200
@@ -17,11 +18,18 @@ STEPS = 100
 """Parts of the interval, in each of which as many sockets are served: no bursts."""
 
 
+class Feeds(Protocol):
+    """Finds the feed of a room."""
+
+    def get(self, room_id: str, /) -> RoomFeed | None:
+        """Return the feed of a room that has listeners here."""
+
+
 class HeadsBeat:
     """Sends `heads` behind the messages that it speaks of."""
 
     def __init__(
-        self, connections: Connections, feeds: RoomFeeds, epoch: LogEpoch, *, interval_seconds: float
+        self, connections: Connections, feeds: Feeds, epoch: LogEpoch, *, interval_seconds: float
     ) -> None:
         """`interval_seconds`: how often each socket is told."""
         self._connections = connections
