@@ -1,4 +1,4 @@
-"""Writes shared/contracts/ and docs/settings.md from the models: `make contracts`."""
+"""Writes shared/contracts/ and what docs/ takes from the code: `make contracts`."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 import chat_auth.main
 import chat_auth.settings
+import chat_gateway_ws.close_reasons
 import chat_gateway_ws.main
 import chat_gateway_ws.settings
 import chat_media.main
@@ -24,6 +25,7 @@ from fastapi import FastAPI
 # Beside this script, which is no package.
 sys.path.insert(0, str(Path(__file__).parent))
 from asyncapi import asyncapi_document
+from close_reasons_table import with_close_reasons
 from settings_table import settings_page
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +51,8 @@ async def documents() -> dict[str, str]:
     }
     files["shared/contracts/asyncapi.yaml"] = yaml.safe_dump(asyncapi_document(), sort_keys=True, width=110)
     files["docs/settings.md"] = settings_page({name: settings for name, (_, settings) in SERVICES.items()})
+    page = "docs/socket-protocol.md"
+    files[page] = with_close_reasons((ROOT / page).read_text(), chat_gateway_ws.close_reasons.CLOSE_REASONS)
     return files
 
 

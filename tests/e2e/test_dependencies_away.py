@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 DEADLINE_SECONDS = 10.0
 STALENESS_SECONDS = 5.0
+MEMBERSHIP_SECONDS = 15.0
 
 
 @pytest.fixture
@@ -99,6 +100,26 @@ async def test_rabbitmq(
         return [entry["lastSeq"] for entry in rooms if entry["id"] == room_id] == [3]
 
     await eventually(counted, timeout=30)
+
+
+async def test_a_member_who_is_removed_without_rabbitmq(
+    restored: "Stack", api: ApiClient, room: tuple[str, User, User], connect: Connect
+) -> None:
+    """No event comes; the gateways ask, and the one who was removed hears no more."""
+    room_id, alice, bob = room
+    witness, removed = await connect(alice, gateway=1), await connect(bob, gateway=1)
+    stop(restored, "rabbitmq")
+    await restored.process("rabbitmq").wait_exit()
+    await api.call("DELETE", f"/room/{room_id}/members/{bob.id}", alice)
+
+    async def hears_nothing() -> bool:
+        answer = await witness.done("send_message", {"roomId": room_id, "content": "still there?"})
+        await witness.wait_for("new-message", lambda message: message["seq"] == answer["seq"])
+        await removed.call("typing", {"roomId": room_id, "typing": True})  # what was sent before is here now
+        return not removed.events("new-message", lambda message: message["seq"] == answer["seq"])
+
+    await eventually(hears_nothing, timeout=MEMBERSHIP_SECONDS)
+    assert removed.connected
 
 
 async def test_mongodb_that_does_not_answer(

@@ -40,6 +40,8 @@ class ProcessSpec:
     url: str = ""
     start_seconds: float = 60
     stop_seconds: float = 15
+    stop_settings: Sequence[str] = ()
+    """Variables with seconds for which the process may take longer to stop."""
 
 
 class ManagedProcess:
@@ -101,13 +103,18 @@ class ManagedProcess:
         self._wanted = False
         if self.is_running:
             self._send(signal.SIGTERM)
+            patience = self._patience()
             try:
-                await asyncio.wait_for(self.wait_exit(), self.spec.stop_seconds)
+                await asyncio.wait_for(self.wait_exit(), patience)
             except TimeoutError:
-                self._report(f"{self.name} did not stop within {self.spec.stop_seconds:g} s: killed")
+                self._report(f"{self.name} did not stop within {patience:g} s: killed")
                 self._send(signal.SIGKILL)
                 await self.wait_exit()
         await self._end_keeper()
+
+    def _patience(self) -> float:
+        env = {**self.spec.env, **self._extra_env}
+        return self.spec.stop_seconds + sum(float(env.get(name) or 0) for name in self.spec.stop_settings)
 
     async def restart(self, extra_env: Mapping[str, str] | None = None) -> None:
         """Stop it and start it again; `extra_env` holds until the next call of restart."""

@@ -18,6 +18,7 @@ MODULES = {
 }
 # The services that others call; the gateway only calls.
 _CALLED = ("auth", "rooms", "messaging", "media")
+_DRAIN_SETTINGS = ("CHAT_DRAIN_WAIT_SECONDS", "CHAT_DRAIN_SECONDS")
 _OK = 200
 
 
@@ -72,7 +73,15 @@ def spec(
         **extra,
     }
     argv = [sys.executable, "-m", MODULES[service_of(instance)]]
-    return ProcessSpec(instance, argv, env, partial(_is_ready, url), url=url, stop_seconds=20)
+    return ProcessSpec(
+        instance,
+        argv,
+        env,
+        partial(_is_ready, url),
+        url=url,
+        stop_seconds=20,
+        stop_settings=_DRAIN_SETTINGS,
+    )
 
 
 async def _is_ready(url: str) -> bool:

@@ -73,11 +73,16 @@ class RoomsClient:
 
     async def membership(self, room_id: EntityId, user_id: EntityId) -> MembershipFact:
         """Return what a user is to a room."""
-        question = MembershipCheck(memberships=[MembershipKey(room_id=room_id, user_id=user_id)])
+        return (await self.memberships([(room_id, user_id)]))[0]
+
+    async def memberships(self, pairs: list[tuple[EntityId, EntityId]]) -> list[MembershipFact]:
+        """Return what each user is to their room, for up to 1,000 pairs of room and user, in order."""
+        keys = [MembershipKey(room_id=room_id, user_id=user_id) for room_id, user_id in pairs]
+        question = MembershipCheck(memberships=keys)
         answer = await self._http.post(
             "/internal/v1/memberships/check", question, MembershipFacts, only_reads=True
         )
-        return answer.memberships[0]
+        return answer.memberships
 
 
 class AuthClient:

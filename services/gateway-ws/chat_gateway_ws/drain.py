@@ -1,13 +1,15 @@
-"""Going away in order: refuse what is new, finish what is under way, send clients elsewhere over a while.
+"""Going away in order: refuse who is new, finish what is under way, send clients elsewhere over a while.
 
 uvicorn closes every WebSocket the moment it begins to shut down, so this has to come before.
 """
 
 import asyncio
 import random
+from contextlib import suppress
 
 from chat_shared.contracts.sockets import Drain as DrainNotice
 from chat_shared.errors import Unavailable
+from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
 
 from chat_gateway_ws.close_reasons import SHUTDOWN
@@ -22,17 +24,29 @@ POLL_SECONDS = 0.05
 
 
 class Drain:
-    """The last phase in the life of a gateway."""
+    """The last phase in the life of a gateway. It takes at most both times and `FINISH_SECONDS`."""
 
-    def __init__(self, connections: Connections, window_seconds: float) -> None:
-        """`window_seconds`: over how long sockets are closed, so that they do not all come back at once."""
+    def __init__(self, connections: Connections, *, wait_seconds: float, window_seconds: float) -> None:
+        """Args:
+        wait_seconds: until load balancers have noticed that this gateway is not ready any more.
+        window_seconds: over how long sockets are closed, so that they do not all come back at once.
+        """
         self._connections = connections
+        self._wait_seconds = wait_seconds
         self._window_seconds = window_seconds
         self._begun = False
+        self._leaving: set[Connection] = set()
+        self._in_a_hurry = asyncio.Event()
+        self._tasks = TaskSet()
 
     def require_open(self) -> None:
-        """Raise `Busy`, which a client retries elsewhere, once this gateway takes nothing new."""
+        """Raise `Busy`, which a client retries elsewhere, once this gateway lets nobody in any more."""
         if self._begun:
+            raise Busy("This gateway is going away; reconnect")
+
+    def require_staying(self, connection: Connection) -> None:
+        """Raise `Busy` once a socket's turn to leave has come: what it sends now goes elsewhere."""
+        if connection in self._leaving:
             raise Busy("This gateway is going away; reconnect")
 
     async def check(self) -> None:
@@ -40,26 +54,43 @@ class Drain:
         if self._begun:
             raise Unavailable("The gateway is draining")
 
+    def hurry(self) -> None:
+        """Wait for nothing any more but for what is under way: somebody lost patience."""
+        self._in_a_hurry.set()
+
     async def run(self) -> None:
-        """Tell every socket, answer what was sent, and close the sockets one after the other."""
+        """Send every socket away in its turn, with its last messages answered."""
         self._begun = True
-        delays = {connection: random.uniform(0, self._window_seconds) for connection in self._connections}
-        log.info("gateway drains", sockets=len(delays), seconds=self._window_seconds)
-        for connection, delay in delays.items():
+        await self._pause(self._wait_seconds)
+        leaving = self._turns()
+        log.info("gateway drains", sockets=len(leaving), seconds=self._window_seconds)
+        for connection, delay in leaving:
             connection.send(event_frame("drain", DrainNotice(delay_ms=round(delay * 1000))))
-        await self._finish_sends()
-        await self._close(delays)
-
-    async def _finish_sends(self) -> None:
-        """Wait until every message that was taken has its answer, or its sender gave up on it."""
-        deadline = asyncio.get_running_loop().time() + FINISH_SECONDS
-        while any(connection.pending_sends for connection in self._connections):
-            if asyncio.get_running_loop().time() > deadline:
-                return
-            await asyncio.sleep(POLL_SECONDS)
-
-    async def _close(self, delays: dict[Connection, float]) -> None:
         began = asyncio.get_running_loop().time()
-        for connection, delay in sorted(delays.items(), key=lambda item: item[1]):
-            await asyncio.sleep(max(0.0, began + delay - asyncio.get_running_loop().time()))
-            connection.close(SHUTDOWN)
+        for connection, delay in leaving:
+            await self._pause(began + delay - asyncio.get_running_loop().time())
+            self._tasks.spawn(self._see_off(connection), name="drain")
+        await self._tasks.finish(FINISH_SECONDS + 1)
+
+    def _turns(self) -> list[tuple[Connection, float]]:
+        """Return all sockets with the seconds until their turn: at random, and evenly spread."""
+        connections = list(self._connections)
+        random.shuffle(connections)
+        share = self._window_seconds / max(1, len(connections))
+        return [(connection, (turn + random.random()) * share) for turn, connection in enumerate(connections)]
+
+    async def _see_off(self, connection: Connection) -> None:
+        """Close a socket when every message that was taken from it has its answer."""
+        self._leaving.add(connection)
+        deadline = asyncio.get_running_loop().time() + FINISH_SECONDS
+        while connection.pending_sends:
+            if asyncio.get_running_loop().time() > deadline:
+                break
+            await asyncio.sleep(POLL_SECONDS)
+        connection.close(SHUTDOWN)
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._in_a_hurry.wait()

@@ -135,7 +135,7 @@ class Events:
             reply.raised(error)
 
     def _send_message(self, connection: Connection, payload: Any, reply: Reply) -> None:
-        self._drain.require_open()
+        self._drain.require_staying(connection)
         body = SendMessage.model_validate(payload)
         if connection.pending_sends >= self._max_pending_sends:
             raise Busy

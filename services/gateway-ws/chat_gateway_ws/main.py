@@ -1,7 +1,5 @@
 """The only place that wires the gateway together."""
 
-from socket import socket
-
 import socketio
 import uvicorn
 from chat_shared.app import create_service_app
@@ -23,14 +21,16 @@ from chat_gateway_ws.connections import Connections, SendLimits
 from chat_gateway_ws.consumers import LiveUpdates
 from chat_gateway_ws.drain import Drain
 from chat_gateway_ws.events import Events
+from chat_gateway_ws.gateway_server import GatewayServer
 from chat_gateway_ws.heads_beat import HeadsBeat
+from chat_gateway_ws.membership_watch import MembershipWatch
 from chat_gateway_ws.memberships import Memberships
 from chat_gateway_ws.presence import Presence
 from chat_gateway_ws.room_feeds import RoomFeeds
 from chat_gateway_ws.send_batcher import SendBatcher
 from chat_gateway_ws.server import ChatServer
 from chat_gateway_ws.settings import Settings
-from chat_gateway_ws.slow_readers import SlowReaders, bound_kernel_buffer
+from chat_gateway_ws.slow_readers import SlowReaders
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -76,7 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
     batcher = SendBatcher(messaging)
     catch_up = CatchUp(memberships, feeds, messaging.epoch)
     heads_beat = HeadsBeat(connections, feeds, messaging.epoch, interval_seconds=settings.heads_seconds)
-    drain = Drain(connections, settings.drain_window)
+    drain = Drain(connections, wait_seconds=settings.drain_wait, window_seconds=settings.drain_window)
     events = Events(
         connections, feeds, batcher, catch_up, drain, max_pending_sends=settings.max_pending_sends
     )
@@ -89,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
         settings, server, verifier, guard, auth, connections, memberships, feeds, presence, events, drain
     )
     updates = LiveUpdates(bus, connections, memberships, feeds, admission)
+    watch = MembershipWatch(memberships, lambda: bus.is_connected)
     slow_readers = SlowReaders(
         server, connections, SendLimits(settings.max_unsent_packets, settings.max_unsent_bytes)
     )
@@ -110,6 +111,7 @@ def create_app(settings: Settings) -> FastAPI:
             admission,
             slow_readers,
             updates,
+            watch,
             bus,
         ],
         checks={"redis": redis.check, "subscription": feeds.subscriber.check, "drain": drain.check},
@@ -120,29 +122,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.slow_readers = slow_readers
     app.state.socketio = socketio.ASGIApp(server, other_asgi_app=app, socketio_path="socket.io")
     return app
-
-
-class GatewayServer(uvicorn.Server):
-    """Drains first when it stops: uvicorn itself would begin by closing every WebSocket."""
-
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
-        super().__init__(config)
-        self._drain: Drain = app.state.drain
-        self._chat_server: ChatServer = app.state.chat_server
-        app.state.slow_readers.watch(self.server_state.connections)
-
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        """Begin to serve."""
-        await super().startup(sockets)
-        for server in self.servers:
-            for listening in server.sockets:
-                bound_kernel_buffer(listening)
-
-    async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        """Stop serving."""
-        await self._drain.run()
-        self._chat_server.release_polls()
-        await super().shutdown(sockets)
 
 
 async def serve(app: FastAPI, settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """Keeps live sockets in exactly the rooms of their users, as facts about memberships come in."""
 
+import asyncio
 from collections.abc import Iterable
 
 from chat_shared.contracts.internal import UserRoom
@@ -8,6 +9,10 @@ from chat_gateway_ws.clients import RoomsClient
 from chat_gateway_ws.connections import Connection, Connections, LocalUser
 from chat_gateway_ws.errors import NotAMember, RoomNotFound
 from chat_gateway_ws.room_feeds import RoomFeeds
+
+RECHECK_BATCH = 500
+RECHECK_CALLS = 2
+"""Questions to rooms at the same time."""
 
 
 class Memberships:
@@ -73,6 +78,29 @@ class Memberships:
         await self.joined(
             connection.user_id, UserRoom(room_id=room_id, role=fact.role, rev=fact.rev, member_count=1)
         )
+
+    async def recheck(self) -> None:
+        """Ask rooms which of the memberships that sockets here live by have ended, and end them here.
+
+        Raises:
+            ChatError: rooms is away; some may have been asked.
+        """
+        pairs = [
+            (room.room_id, user.user_id, room.rev)
+            for user in self._connections.users()
+            for room in user.rooms.values()
+        ]
+        turns = asyncio.Semaphore(RECHECK_CALLS)
+
+        async def ask(chunk: list[tuple[str, str, int]]) -> None:
+            async with turns:
+                facts = await self._rooms.memberships([(room_id, user_id) for room_id, user_id, _ in chunk])
+            for (room_id, user_id, rev), fact in zip(chunk, facts, strict=True):
+                if fact.role is None:
+                    self.left(user_id, room_id, rev)
+
+        chunks = [pairs[start : start + RECHECK_BATCH] for start in range(0, len(pairs), RECHECK_BATCH)]
+        await asyncio.gather(*(ask(chunk) for chunk in chunks))
 
     async def refresh(self, user_ids: Iterable[str]) -> None:
         """Ask rooms for all memberships again and apply the differences: events may have been missed.

@@ -101,10 +101,10 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
         CLOSED.labels(reason.code).inc()
         self._tasks.spawn(self._close(eio_sid, reason), name="socket-close")
 
-    def release_polls(self) -> None:
-        """End the polling sessions: a poll that waits would hold up the end of the process."""
+    def close_all(self) -> None:
+        """Close whoever is left, such as who never logged in; a poll would hold up the end of the process."""
         for socket in self.sockets():
-            if not socket.upgraded:
+            if not socket.closing:
                 self.close(socket.sid, SHUTDOWN)
 
     async def _close(self, eio_sid: str, reason: CloseReason) -> None:
