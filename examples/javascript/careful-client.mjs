@@ -68,7 +68,7 @@ export class CarefulClient {
     const { app, behind } = this;
     while (behind.size && this.socket.connected) {
       const rooms = [...behind].slice(0, 200).map((roomId) => ({ roomId, after: this.position(roomId) }));
-      const answer = await this.call("sync", app.epoch ? { rooms, epoch: app.epoch } : { rooms });
+      const answer = await this.call("sync", { rooms, epoch: app.epoch });
       const isOtherLog = app.epoch && answer.epoch && app.epoch !== answer.epoch; // as after a restored backup
       const all = [...app.positions.keys()].map((roomId) => ({ roomId, head: 0, reset: true }));
       app.epoch = answer.epoch ?? app.epoch;

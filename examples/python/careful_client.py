@@ -75,7 +75,7 @@ class CarefulClient:
         async with self._asking:
             while self._behind and not self._lost.done():
                 want = [{"roomId": key, "after": positions.setdefault(key, 0)} for key in self._behind][:200]
-                told = await self.call("sync", {"rooms": want, **({"epoch": app.epoch} if app.epoch else {})})
+                told = await self.call("sync", {"rooms": want, "epoch": app.epoch})
                 rooms, known, app.epoch = told.get("rooms", []), app.epoch, told.get("epoch", app.epoch)
                 if known not in (None, app.epoch):  # the log is another one, as after a restored backup
                     rooms = [{"roomId": key, "head": 0, "reset": True} for key in positions]

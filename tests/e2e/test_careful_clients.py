@@ -228,6 +228,25 @@ class TestPython:
         assert [(reset.room_id, reset.position) for reset in client.history.resets] == [(room_id, 0)]
         assert seqs(client, room_id) == [1, 2, 3]
 
+    async def test_another_epoch_resets_every_room(
+        self, chat_url: str, api: ApiClient, alice: User, new_room: NewRoom
+    ) -> None:
+        """Positions of another log mean nothing, also where they look right."""
+        room_ids = [(await new_room(alice))["id"] for _ in range(2)]
+        for room_id in room_ids:
+            await post(api, alice, room_id, "1", "2", "3")
+        client = CarefulClient(chat_url, alice.id, alice.access_token, room_ids)
+        client.positions.update(dict.fromkeys(room_ids, 2))
+        client.epoch = 1_000_000
+        try:
+            await client.start()
+            await client.wait_applied(dict.fromkeys(room_ids, 3), timeout=10)
+        finally:
+            await client.stop()
+        assert {reset.room_id for reset in client.history.resets} == set(room_ids)
+        assert client.epoch == client.history.resets[0].epoch != 1_000_000
+        assert [seqs(client, room_id) for room_id in room_ids] == [[1, 2, 3], [1, 2, 3]]
+
     async def test_a_room_that_one_joins_later_begins_at_its_first_message(
         self, chat_url: str, api: ApiClient, alice: User, bob: User, new_room: NewRoom
     ) -> None:
