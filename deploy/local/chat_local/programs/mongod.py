@@ -76,6 +76,8 @@ def arguments(program: Program, port: int, data: Path) -> list[str]:
         *(str(program.path), "--dbpath", str(data), "--port", str(port), "--bind_ip", "127.0.0.1"),
         *("--replSet", REPLICA_SET, "--wiredTigerCacheSizeGB", "0.5", "--oplogSize", "512"),
         *("--nounixsocket", "--setParameter", "diagnosticDataCollectionEnabled=false"),
+        # A process that is killed within a transaction keeps what it touched locked for so long; usual: 60.
+        *("--setParameter", "transactionLifetimeLimitSeconds=10"),
     ]
 
 

@@ -67,9 +67,13 @@ class Direction:
         data, self._held = b"".join(self._held), []
         delay = self._delay()
         if data:
-            self._later(delay, self.target.write, data)
+            self._later(delay, self._write, data)
         if self._closing:
             self._later(delay, self.target.close)
+
+    def _write(self, data: bytes) -> None:
+        if self.target is not None and not self.target.is_closing():
+            self.target.write(data)
 
     def _delay(self) -> float:
         toxics = self._link.toxics
