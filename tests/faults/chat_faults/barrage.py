@@ -14,6 +14,7 @@ from socketio.exceptions import SocketIOError
 from chat_faults.fault import Run
 
 ANSWER_SECONDS = 15.0
+TIMED_PAUSE_SECONDS = 0.2
 REST_WRITERS = 4
 REST_PAUSE_SECONDS = 0.05
 
@@ -80,23 +81,37 @@ async def _write_over_rest(run: Run) -> None:
         await asyncio.sleep(REST_PAUSE_SECONDS)
 
 
-async def longest_answer(run: Run, seconds: float) -> float:
-    """Send for some seconds without ever repeating; return the longest time that an answer took.
+class Stopwatch:
+    """One socket that sends without ever repeating, and how long the answers took."""
 
-    An event that is not answered at all counts with the time we waited for it.
-    """
-    room = run.load.hot_room
-    client = await SocketClient().connect(run.rig.process("gateway-ws-1").url, room.owner.access_token)
-    until = time.monotonic() + seconds
-    longest = 0.0
-    while time.monotonic() < until:
-        key = uuid7()
-        payload = {"roomId": room.id, "content": f"timed {key}", "clientMessageId": key}
-        run.load.expect(room.id, key, payload["content"])
-        began = time.monotonic()
-        with suppress(SocketIOError):
-            await client.call("send_message", payload, timeout=ANSWER_SECONDS)
-        longest = max(longest, time.monotonic() - began)
-        await asyncio.sleep(0.2)
-    await client.disconnect()
-    return longest
+    def __init__(self) -> None:
+        self.longest = 0.0
+        """An event that is not answered at all counts with the time we waited for it."""
+
+    async def send_on(self, run: Run, client: SocketClient) -> None:
+        """Send until cancelled."""
+        room = run.load.hot_room
+        while True:
+            key = uuid7()
+            payload = {"roomId": room.id, "content": f"timed {key}", "clientMessageId": key}
+            run.load.expect(room.id, key, payload["content"])
+            began = time.monotonic()
+            with suppress(SocketIOError):
+                await client.call("send_message", payload, timeout=ANSWER_SECONDS)
+            self.longest = max(self.longest, time.monotonic() - began)
+            await asyncio.sleep(TIMED_PAUSE_SECONDS)
+
+
+@asynccontextmanager
+async def stopwatch(run: Run) -> AsyncIterator[Stopwatch]:
+    """Send and measure for the time of the block."""
+    watch = Stopwatch()
+    token = run.load.hot_room.owner.access_token
+    client = await SocketClient().connect(run.rig.process("gateway-ws-1").url, token)
+    sending = asyncio.create_task(watch.send_on(run, client))
+    try:
+        yield watch
+    finally:
+        sending.cancel()
+        await asyncio.wait([sending])
+        await client.disconnect()

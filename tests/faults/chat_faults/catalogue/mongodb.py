@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
-from chat_faults.barrage import longest_answer
+from chat_faults.barrage import stopwatch
 from chat_faults.fault import Run, fault
 from chat_faults.measure import MIB, longest_silence, percentile, rss
 
@@ -49,12 +49,13 @@ async def majority_gone(run: Run) -> AsyncIterator[None]:
         for name in (*run.rig.instances("messaging"), "gateway-ws-1", "gateway-ws-2")
     ]
     before = sum(map(rss, pids))
-    for node in nodes:
-        run.rig.kill(node, stays_down=True)
-    await asyncio.sleep(1)
-    silent_from = time.monotonic()
-    longest = await longest_answer(run, AWAY_SECONDS)
-    silent_to = time.monotonic()
+    async with stopwatch(run) as watch:
+        for node in nodes:
+            run.rig.kill(node, stays_down=True)
+        await asyncio.sleep(1)
+        silent_from = time.monotonic()
+        await asyncio.sleep(AWAY_SECONDS)
+        silent_to = time.monotonic()
     grown = (sum(map(rss, pids)) - before) / MIB
     for node in nodes:
         await run.rig.bring_back(node)
@@ -62,7 +63,7 @@ async def majority_gone(run: Run) -> AsyncIterator[None]:
     acked = [m for m in run.load.sent if m.acked_at and silent_from < m.acked_at < silent_to]
     # A majority that is gone cannot have taken anything: such an ack is a lie, wherever it came from.
     run.require(not acked, f"{len(acked)} acknowledgements while no majority was there")
-    run.at_most("longest wait for an answer", longest, 10.0)
+    run.at_most("longest wait for an answer", watch.longest, 10.0)
     run.at_most("memory of messaging and gateways grew by", grown, 50, "MiB")
     back = [m.acked_at for m in run.load.sent if m.acked_at and m.acked_at > silent_to]
     run.at_most("writes back after", min(back, default=silent_to + 3600) - silent_to, 15.0)
