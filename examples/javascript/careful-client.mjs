@@ -25,7 +25,6 @@ export class CarefulClient {
     this.socket.on("disconnect", () => this.comeBack());
     this.socket.on("connect_error", (error) => this.comeBack(error.data));
     this.socket.on("session-ended", (why) => app.onEnd((this.ended = why)));
-    this.socket.on("drain", () => (this.ready = false)); // it would refuse what we send
     this.socket.on("new-message", (message) => this.apply(message));
     this.socket.on("message-history", ({ messages }) => messages.forEach((message) => this.apply(message)));
     this.socket.on("heads", ({ heads, epoch }) =>

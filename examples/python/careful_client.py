@@ -25,7 +25,6 @@ class CarefulClient:
             self._said, self._lost = {}, asyncio.get_running_loop().create_future()
             self._socket = socket = socketio.AsyncClient(reconnection=False, handle_sigint=False)
             socket.on("*", self._on_event)
-            socket.on("drain", lambda _: self.caught_up.clear())  # it would refuse what we send
             socket.on("session-ended", self._said.update)
             socket.on("connect_error", lambda e: self._said.update(e["data"] if isinstance(e, dict) else {}))
             socket.on("disconnect", self._lost.cancel)
