@@ -14,7 +14,8 @@ from chat_shared.request_context import DEADLINE_HEADER, REQUEST_ID_HEADER, set_
 
 log = get_logger(__name__)
 
-PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
+ROUTABLE_PATH = "/routez"
+PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics", ROUTABLE_PATH})
 
 
 class PreparationGate:

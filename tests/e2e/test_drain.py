@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chat_local.stack import Stack
 
 WINDOW_SECONDS = 3.0
-WAIT_SECONDS = 1.0
+WAIT_SECONDS = 2.0
 SOCKETS = 40
 NORMAL_CODES = (1000, 1001)
 SETTINGS = {
@@ -70,6 +70,24 @@ async def test_sockets_are_told_when_to_come_back_and_nothing_is_lost(
     assert page["head"] == sum(answer["ok"] for answer in answers)
     elsewhere = await connect(user, gateway=0)
     await elsewhere.done("send_message", body)
+
+
+async def test_new_clients_are_sent_elsewhere_while_it_drains(
+    stopping: "ManagedProcess", api: ApiClient, new_user: NewUser, connect: Connect
+) -> None:
+    """Whoever comes by the public URL meets the other gateway, long before this one has ended."""
+    user = await new_user()
+    staying = await connect(user, gateway=1)
+    stopping.kill(signal.SIGTERM)
+
+    async def is_out() -> bool:
+        return (await api.http.get(f"{stopping.url}/routez")).status_code == 503
+
+    await eventually(is_out)
+    await staying.wait_for("drain")
+    for _ in range(10):
+        assert (await connect(user)).connected
+    assert stopping.is_running
 
 
 async def test_sockets_leave_one_after_the_other_with_a_closing_frame(

@@ -176,6 +176,7 @@ PROBES = [
     "/healthz",
     "/readyz",
     "/metrics",
+    "/routez",
     "/api/v1/healthz",
     "/api/v1/metrics",
     "/api/v1/room/../../../metrics",

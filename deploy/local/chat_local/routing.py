@@ -83,7 +83,10 @@ def _balancer(service: str, urls: Sequence[str]) -> Config:
         # instances would leave at once, and clients would meet a bare 503 instead of the service's answer.
         "healthCheck": {"path": "/healthz", "interval": "2s", "unhealthyInterval": "500ms", "timeout": "2s"},
     }
-    if service == "gateway-ws":  # the requests of one long-polling session have to meet one process
+    if service == "gateway-ws":
+        # A gateway that drains lives for a while and takes nobody any more.
+        config["healthCheck"] |= {"path": "/routez", "interval": "1s"}
+        # The requests of one long-polling session have to meet one process.
         cookie = {"name": STICKY_COOKIE, "httpOnly": True, "sameSite": "lax", "path": "/socket.io"}
         config["sticky"] = {"cookie": cookie}
     return config

@@ -153,6 +153,7 @@ async def test_who_answers(front: Front, path: str, service: str) -> None:
         "/metrics",
         "/healthz",
         "/readyz",
+        "/routez",
         "/openapi.json",
         "/%69nternal/v1/messages",
         "//internal/v1/messages",

@@ -116,7 +116,7 @@ def create_app(settings: Settings) -> FastAPI:
         ],
         checks={"redis": redis.check, "subscription": feeds.subscriber.check, "drain": drain.check},
     )
-    app.include_router(api.router)
+    app.include_router(api.create_router(drain))
     app.state.chat_server = server
     app.state.drain = drain
     app.state.slow_readers = slow_readers

@@ -20,7 +20,7 @@ CONNECT_SECONDS = 5.0
 CLOSE_SECONDS = 2.0
 HEARTBEAT_SECONDS = 5
 """A broker is given up after about three of them: with the usual 60 a listener would be deaf for minutes."""
-MAX_BACKOFF_SECONDS = 5.0
+MAX_BACKOFF_SECONDS = 3.0
 
 CONNECTION_ERRORS = (AMQPException, OSError, TimeoutError, RuntimeError)
 

@@ -38,6 +38,7 @@ _FOREIGN = ("CHAT_", "CLOUDINARY_", "MONGO", "REDIS_", "RABBITMQ_", "AMQP_", "AC
 SETTINGS = {
     "auth": {"ACCESS_TOKEN_EXPIRY": "12h"},
     "gateway-ws": {
+        "CHAT_DRAIN_WAIT_SECONDS": "3",
         "CHAT_DRAIN_SECONDS": str(DRAIN_SECONDS),
         "CHAT_MAX_SOCKETS_PER_USER": "1000",
     },

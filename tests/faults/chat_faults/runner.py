@@ -21,7 +21,7 @@ from chat_faults.measure import Figure, catch_up_times, longest_silence
 from chat_faults.rig import Rig
 from chat_faults.witness import Witness
 
-WARM_SECONDS = 3.0
+WARM_SECONDS = 5.0
 AFTER_SECONDS = 3.0
 END_SECONDS = 30.0
 """How long after healing every message must have ended."""

@@ -14,7 +14,7 @@ from chat_faults.effects import queue_depths
 from chat_faults.fault import Run, fault
 from chat_faults.inspection import activity_lag, drop_dead_letters, unpublished
 
-AWAY_SECONDS = 20.0
+AWAY_SECONDS = 30.0
 HOLE_SECONDS = 8.0
 KILLS = 17
 """Of one seed; three seeds make more than fifty."""
