@@ -32,7 +32,7 @@ def create_router(drain: Drain) -> APIRouter:
     async def routable() -> dict[str, str]:
         """Tell a load balancer whether to send new clients here: 503 from the begin of the drain.
 
-        Unlike `/readyz` it does not ask for Redis: chat goes on without, and all gateways would leave together.
+        Unlike `/readyz` it does not ask for Redis: chat goes on without, and all gateways would leave.
         """
         await drain.check()
         return {"status": "routable"}
