@@ -77,6 +77,8 @@ class Fault:
     script: Script
     profile: Profile
     messaging: int
+    behind_link: bool
+    """Whether clients connect through a link that can be broken."""
 
     def scaled(self, factor: float) -> "Fault":
         """Return the same fault under another load."""
@@ -87,7 +89,13 @@ CATALOGUE: dict[str, Fault] = {}
 
 
 def fault(
-    id_: str, title: str, expects: str, *, profile: Profile | None = None, messaging: int = 2
+    id_: str,
+    title: str,
+    expects: str,
+    *,
+    profile: Profile | None = None,
+    messaging: int = 2,
+    behind_link: bool = False,
 ) -> Callable[[Script], Script]:
     """Put a script into the catalogue.
 
@@ -97,10 +105,11 @@ def fault(
         expects: what is promised beyond «nothing lost», in words.
         profile: another load than usual.
         messaging: how many processes of messaging the rig must have.
+        behind_link: whether clients connect through a link that can be broken.
     """
 
     def register(script: Script) -> Script:
-        CATALOGUE[id_] = Fault(id_, title, expects, script, profile or Profile(), messaging)
+        CATALOGUE[id_] = Fault(id_, title, expects, script, profile or Profile(), messaging, behind_link)
         return script
 
     return register

@@ -58,6 +58,8 @@ class Rig:
         self._supervision = Supervision(self._servers.path)
         self.replica_set = ReplicaSet(self._servers, links, self._ports, self._supervision)
         self.folder = folder
+        self.linked_url = ""
+        """The same for clients whose connections are to be broken."""
         self._backing: Stack | None = None
         self._services: Stack | None = None
 
@@ -123,7 +125,8 @@ class Rig:
             stack.push_async_callback(self._services.stop)
             stack.callback(self._kill_gateways)  # a drain in order takes its time
             await self._services.start()
-            await self.links.open(PUBLIC, urlsplit(self.url).port or 80)
+            port = await self.links.open(PUBLIC, urlsplit(self.url).port or 80)
+            self.linked_url = f"http://localhost:{port}"
             yield self
 
     async def _open(self, name: str, url: str) -> str:

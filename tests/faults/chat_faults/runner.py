@@ -70,7 +70,8 @@ class Runner:
         self._number += 1
         name = f"{fault.id}-{seed}-{self._number}"
         users = self._users[: fault.profile.clients]
-        load = Load(self._api, self._rig.url, users, fault.profile, f"{fault.id}-{seed}", name)
+        url = self._rig.linked_url if fault.behind_link else self._rig.url
+        load = Load(self._api, url, users, fault.profile, f"{fault.id}-{seed}", name)
         run = Run(self._rig, self._api, load, random.Random(f"{fault.id}-{seed}"))
         witness = Witness(self._witnesses[0])
         try:

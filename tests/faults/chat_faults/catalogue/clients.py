@@ -19,6 +19,7 @@ SLOW_SECONDS = 10.0
     "F22",
     f"All clients are cut off every {CUT_EVERY_SECONDS:g} s, {CUTS} times, by RST or without a word",
     "nothing twice, with ≥ 1,000 repeats in three seeds",
+    behind_link=True,
 )
 async def flapping(run: Run) -> AsyncIterator[None]:
     for number in range(CUTS):
