@@ -185,3 +185,23 @@ class TestMarkRead:
         await api.refused(
             "POST", f"/room/{room_id}/read", owner, status=400, code="validation_failed", json={"seq": seq}
         )
+
+
+async def test_an_event_that_cannot_be_stored_takes_no_other_along(
+    backing: Any, database: Any, new_user: Any
+) -> None:
+    """Many events share one write; what is wrong with one of them is its own affair, and its own end."""
+    sender, room_ids = new_user(), [str(ObjectId()) for _ in range(4)]
+    await database.rooms.insert_many([{"_id": ObjectId(room_id), "lastSeq": 0} for room_id in room_ids])
+    mongo = Mongo(backing.mongo_url, "chat_rooms")
+    try:
+        writer = ActivityWriter(Positions(Collections(mongo)))
+        events = [appended(room_id, sender, number) for number, room_id in enumerate(room_ids, start=1)]
+        events[2].entries[0].seq = 2**70
+        outcomes = await asyncio.gather(*map(writer.record, events), return_exceptions=True)
+    finally:
+        await mongo.stop()
+    assert [outcome is None for outcome in outcomes] == [True, True, False, True]
+    assert not is_transient(outcomes[2])
+    stored = [(await database.rooms.find_one({"_id": ObjectId(room_id)}))["lastSeq"] for room_id in room_ids]
+    assert stored == [1, 2, 0, 4]

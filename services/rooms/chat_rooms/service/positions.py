@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field, replace
 
+from chat_shared.bus.consumer import is_transient
 from chat_shared.contracts.events import MessagesAppended
 from chat_shared.errors import Unavailable
 
@@ -41,6 +42,8 @@ class _Batch:
     rooms: dict[str, Activity] = field(default_factory=dict)
     own_messages: dict[tuple[str, str], int] = field(default_factory=dict)
     is_stored: bool = False
+    is_poisoned: bool = False
+    """Something in it can never be stored, so each of its events has to be tried alone."""
 
     def add(self, event: MessagesAppended) -> None:
         newest = Activity(
@@ -71,14 +74,34 @@ class ActivityWriter:
         """Return when the event's effect is stored; may be repeated, and come in any order.
 
         Raises:
-            Unavailable: the write that carried this event failed.
+            Unavailable: the write that carried this event failed, through no fault of its events.
+            Exception: this event cannot be stored.
         """
         batch = self._waiting
         batch.add(event)
         async with self._turn:
             if batch is self._waiting:
                 self._waiting = _Batch()
-                await self._positions.advance(batch.rooms, batch.own_messages)
-                batch.is_stored = True
-            if not batch.is_stored:
+                await self._store_together(batch)
+            if batch.is_poisoned:
+                await self._store_alone(event)
+            elif not batch.is_stored:
                 raise Unavailable("The activity of this room could not be stored")
+
+    async def _store_together(self, batch: _Batch) -> None:
+        try:
+            await self._store(batch)
+        except Exception as error:
+            # One bad event must not have the others set aside, nor have them tried again for ever with it.
+            batch.is_poisoned = not is_transient(error)
+            if not batch.is_poisoned:
+                raise
+
+    async def _store_alone(self, event: MessagesAppended) -> None:
+        batch = _Batch()
+        batch.add(event)
+        await self._store(batch)
+
+    async def _store(self, batch: _Batch) -> None:
+        await self._positions.advance(batch.rooms, batch.own_messages)
+        batch.is_stored = True

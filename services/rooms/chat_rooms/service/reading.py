@@ -1,5 +1,6 @@
 """Answers about rooms, members and memberships."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
 
@@ -92,10 +93,12 @@ async def rooms_of_user(parts: Parts, user_id: str) -> UserRooms:
 
 async def check_memberships(parts: Parts, questions: Sequence[MembershipKey]) -> MembershipFacts:
     """Return who is a member where, in the order of the questions."""
-    room_types = await parts.queries.room_types({question.room_id for question in questions})
-    memberships = await parts.queries.memberships(
-        [(question.room_id, question.user_id) for question in questions if question.room_id in room_types]
+    room_types, stored = await asyncio.gather(
+        parts.queries.room_types({question.room_id for question in questions}),
+        parts.queries.memberships([(question.room_id, question.user_id) for question in questions]),
     )
+    # A room that was just deleted is gone before all of its memberships are.
+    memberships = {key: membership for key, membership in stored.items() if key[0] in room_types}
 
     def fact(question: MembershipKey) -> MembershipFact:
         membership = memberships.get((question.room_id, question.user_id))
