@@ -9,7 +9,7 @@ from chat_local.stack import Stack
 from chat_shared.bus import EXCHANGE, Bus, dead_letter_queue
 from chat_shared.bus.bus import PREFETCH
 from chat_shared.bus.consumer import PAUSES
-from chat_shared.contracts.events import RoomDeleted, SessionRevoked, UserDeleted
+from chat_shared.contracts.events import Event, RoomDeleted, SessionRevoked, UserDeleted
 from chat_shared.errors import Unavailable
 from chat_shared.ids import uuid7
 from chat_shared.testing import eventually
@@ -80,6 +80,26 @@ async def test_a_handler_that_always_fails_sets_the_event_aside(open_bus: OpenBu
     dead = await eventually(lambda: drain(backing.amqp_url, dead_letter_queue(QUEUE)), timeout=10)
     assert poison.event_id.encode() in dead[0]
     assert inbox.attempts.count(poison.event_id) == TRIES
+
+
+async def test_a_handler_that_hangs_sets_the_event_aside(
+    open_bus: OpenBus, backing: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat_shared.bus.consumer.HANDLER_SECONDS", 0.2)
+    monkeypatch.setattr("chat_shared.bus.consumer.PAUSES", (0.0,) * len(PAUSES))
+    inbox, poison, other = Inbox(), deletion(), deletion()
+
+    async def hang(event: Event) -> None:
+        await inbox.handle(event)
+        if event.event_id == poison.event_id:
+            await asyncio.Event().wait()
+
+    bus = await open_bus(lambda bus: bus.consume(QUEUE, hang))
+    await bus.publish([poison, other])
+    dead = await eventually(lambda: drain(backing.amqp_url, dead_letter_queue(QUEUE)), timeout=10)
+    assert poison.event_id.encode() in dead[0]
+    assert inbox.attempts.count(poison.event_id) == TRIES
+    assert inbox.attempts.count(other.event_id) == 1
 
 
 async def test_many_that_fail_do_not_take_all_places(open_bus: OpenBus, backing: Stack) -> None:

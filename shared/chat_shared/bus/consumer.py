@@ -33,8 +33,15 @@ MAX_RETRY_SECONDS = 10.0
 PAUSES = (0.1, 0.3, 1.0, 2.0)
 """Seconds between the five tries of an event whose handler fails."""
 
+HANDLER_SECONDS = 60.0
+"""How long one try may take. Whoever hangs would hold its delivery, and a place of the prefetch, for ever."""
+
 MAX_PAUSING = 25
 """How many deliveries of a queue may pause at once: half of those held, so that others get through."""
+
+
+class HandlerTooSlow(Exception):
+    """A handler did not come to an end. Calls to a dependency that is away have limits of their own."""
 
 
 class UnknownEvent(Exception):
@@ -138,13 +145,23 @@ class Consumer:
         pause = 0.1
         while True:
             try:
-                return await self.handler(event)
+                return await self._handle_in_time(event)
             except Exception as error:
                 if not is_transient(error):
                     raise
                 log.warning("event waits for a dependency", queue=self.queue, error=repr(error)[:200])
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, MAX_RETRY_SECONDS)
+
+    async def _handle_in_time(self, event: Event) -> None:
+        limit = asyncio.timeout(HANDLER_SECONDS)
+        try:
+            async with limit:
+                await self.handler(event)
+        except TimeoutError as error:
+            if limit.expired():
+                raise HandlerTooSlow from error
+            raise
 
 
 def event_key(message: AbstractIncomingMessage, queue: str) -> str:
