@@ -75,6 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
             rooms_http,
             media_http,
             redis,
+            memberships,
             mongo,
             epoch,
             bus,

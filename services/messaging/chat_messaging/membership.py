@@ -4,6 +4,7 @@ An answer of rooms and an event can overtake each other; `rev` says which is new
 membership is kept as a tombstone so that an older answer cannot bring it back.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from chat_shared.contracts.internal import MembershipCheck, MembershipFact, MembershipFacts, MembershipKey
 from chat_shared.errors import ChatError, Unavailable
 from chat_shared.http import ServiceClient
+from chat_shared.lifecycle import TaskSet, run_forever
 from chat_shared.logging import get_logger
 
 from chat_messaging.errors import NotAMember, RoomNotFound
@@ -19,10 +21,15 @@ from chat_messaging.errors import NotAMember, RoomNotFound
 log = get_logger(__name__)
 
 FRESH_SECONDS = 30.0
+RENEWED_SECONDS = 15.0
+"""Who writes with less time left than this is asked about again, without anybody waiting for the answer."""
+MAX_RENEWED = 1_000
 UNINFORMED_SECONDS = 1.0
 """How long an answer of rooms counts while no event could correct it."""
 TOMBSTONE_SECONDS = 60.0
 MAX_CACHED = 200_000
+LEFT_OUT = MAX_CACHED // 10
+"""How many are forgotten at once when there are too many: looking for the oldest is not for every answer."""
 
 
 class Member(NamedTuple):
@@ -47,6 +54,33 @@ class Memberships:
         self._rooms = rooms
         self._hears_events = hears_events
         self._known: dict[Member, _Known] = {}
+        self._to_renew: set[Member] = set()
+        self._wake = asyncio.Event()
+        self._tasks = TaskSet()
+
+    async def start(self) -> None:
+        """Ask in the background about members whose answer is soon out of date."""
+        self._tasks.spawn(run_forever(self._renew_next, name="memberships", pause=0), name="memberships")
+
+    async def stop(self) -> None:
+        """Stop asking."""
+        await self._tasks.cancel()
+
+    async def _renew_next(self) -> None:
+        await self._wake.wait()
+        self._wake.clear()
+        members, self._to_renew = self._to_renew, set()
+        try:
+            for fact in await self._ask_rooms(members):
+                self._learn(Member(fact.room_id, fact.user_id), fact)
+        except ChatError as error:
+            log.warning("memberships not renewed", asked=len(members), error=error.code)
+
+    def _renew_soon(self, member: Member, now: float) -> None:
+        known = self._known.get(member)
+        if known is not None and known.until - now < RENEWED_SECONDS and len(self._to_renew) < MAX_RENEWED:
+            self._to_renew.add(member)
+            self._wake.set()
 
     async def refusals(self, members: Iterable[Member], *, fresh: bool = False) -> dict[Member, ChatError]:
         """Return why some of these may not write or read; all others may. One question to rooms at most.
@@ -58,7 +92,12 @@ class Memberships:
             fresh: ask rooms about everybody, whatever is remembered.
         """
         now = time.monotonic()
-        asked = {member for member in members if fresh or not self._is_fresh_member(member, now)}
+        asked = set()
+        for member in members:
+            if fresh or not self._is_fresh_member(member, now):
+                asked.add(member)
+            else:
+                self._renew_soon(member, now)
         if not asked:
             return {}
         try:
@@ -94,7 +133,11 @@ class Memberships:
     def _learn(self, member: Member, fact: MembershipFact) -> bool:
         """Take an answer of rooms; tell whether the user is a member as far as we know now."""
         known = self._known.get(member)
-        if fact.role is None or (known is not None and not known.is_member and known.rev >= fact.rev):
+        if fact.role is None:
+            if known is not None and known.is_member:
+                del self._known[member]  # the event got lost: not even while rooms is away is this a member
+            return False
+        if known is not None and not known.is_member and known.rev >= fact.rev:
             return False
         self._remember(member, _Known(True, fact.rev, time.monotonic() + FRESH_SECONDS))
         return True
@@ -142,5 +185,5 @@ class Memberships:
         if len(self._known) > MAX_CACHED:
             now = time.monotonic()
             self._known = {member: known for member, known in self._known.items() if known.until > now}
-            while len(self._known) > MAX_CACHED:
+            while len(self._known) > MAX_CACHED - LEFT_OUT:
                 del self._known[next(iter(self._known))]

@@ -1,14 +1,20 @@
 """The keys of rooms in use, unwrapped and cached; made with a room's first message, gone with the room."""
 
+import asyncio
 import os
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from chat_shared.crypto import KEY_BYTES, MasterKeys, Sealed
+from chat_shared.logging import get_logger
 from chat_shared.mongo import Document
+from pymongo.errors import PyMongoError
 
 from chat_messaging.ciphers import RoomKey
 from chat_messaging.errors import RoomNotFound
 from chat_messaging.store.room_keys import RoomKeyStore
+
+log = get_logger(__name__)
 
 MAX_CACHED = 10_000
 
@@ -20,6 +26,20 @@ class RoomKeys:
         self._store = store
         self._master_keys = master_keys
         self._cache: OrderedDict[str, RoomKey] = OrderedDict()
+
+    async def unreadable(self, room_ids: Iterable[str]) -> set[str]:
+        """Read the keys of rooms at the same time; return the rooms whose keys MongoDB does not tell."""
+        missing = [room_id for room_id in room_ids if room_id not in self._cache]
+        outcomes = await asyncio.gather(*map(self.for_reading, missing), return_exceptions=True)
+        failures = {
+            room_id: outcome
+            for room_id, outcome in zip(missing, outcomes, strict=True)
+            if isinstance(outcome, PyMongoError)
+        }
+        if failures:
+            reason = repr(next(iter(failures.values())))[:200]
+            log.warning("room keys not read", rooms=len(failures), error=reason)
+        return set(failures)
 
     async def for_reading(self, room_id: str) -> RoomKey | None:
         """Return the key of a room, None when it has none (yet, or any more)."""

@@ -52,7 +52,15 @@ class Sending:
             Unavailable: the caller's deadline has passed; nothing was stored.
         """
         deadline = time.monotonic() + seconds_left(MAX_SECONDS) - ANSWER_MARGIN_SECONDS
-        refusals = await self._memberships.refusals({Member(item.room_id, item.sender_id) for item in items})
+        members = {Member(item.room_id, item.sender_id) for item in items}
+        refusals, unreadable = await asyncio.gather(
+            self._memberships.refusals(members),
+            self._keys.unreadable({member.room_id for member in members}),
+        )
+        refusals = {
+            **{member: Unavailable() for member in members if member.room_id in unreadable},
+            **refusals,
+        }
         allowed = [item for item in items if Member(item.room_id, item.sender_id) not in refusals]
         images = await self._attach_images(allowed)
         self._crash_points.passing("before_seal")

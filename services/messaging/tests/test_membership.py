@@ -1,5 +1,6 @@
 """Which membership fact counts when answers and events overtake each other."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,6 +9,7 @@ from chat_messaging.errors import NotAMember, RoomNotFound
 from chat_messaging.membership import Member, Memberships
 from chat_shared.errors import Unavailable
 from chat_shared.http import ServiceClient
+from chat_shared.testing import eventually
 
 MEMBER = Member("a" * 24, "b" * 24)
 
@@ -49,7 +51,10 @@ async def memberships(rooms: Rooms) -> AsyncIterator[Memberships]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     client = ServiceClient("rooms", [f"http://127.0.0.1:{runner.addresses[0][1]}"], "t")
     await client.start()
-    yield Memberships(client, lambda: rooms.events_arrive)
+    memberships = Memberships(client, lambda: rooms.events_arrive)
+    await memberships.start()
+    yield memberships
+    await memberships.stop()
     await client.stop()
     await runner.cleanup()
 
@@ -141,3 +146,40 @@ async def test_without_events_an_answer_counts_for_a_moment_only(
     monkeypatch.setattr("chat_messaging.membership.UNINFORMED_SECONDS", 0)
     await memberships.refusals([MEMBER])
     assert rooms.questions == 2
+
+
+async def test_who_goes_on_writing_is_asked_about_before_the_answer_is_out_of_date(
+    memberships: Memberships, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await memberships.refusals([MEMBER])
+    monkeypatch.setattr("chat_messaging.membership.RENEWED_SECONDS", 30.0)
+    asked = asyncio.create_task(memberships.refusals([MEMBER]))
+    await asyncio.sleep(0)
+    assert asked.done(), "nobody waits for the renewal"
+    await eventually(lambda: rooms.questions == 2)
+
+
+async def test_a_renewal_that_fails_costs_nothing(
+    memberships: Memberships, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await memberships.refusals([MEMBER])
+    monkeypatch.setattr("chat_messaging.membership.RENEWED_SECONDS", 30.0)
+    rooms.away = True
+    assert await memberships.refusals([MEMBER]) == {}
+    await eventually(lambda: rooms.questions == 2)
+    rooms.away = False
+    assert await memberships.refusals([MEMBER]) == {}
+    await eventually(lambda: rooms.questions == 3)
+
+
+async def test_who_is_known_to_have_left_does_not_come_back_while_rooms_is_away(
+    memberships: Memberships, rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event got lost, and only the answer of rooms told it."""
+    await memberships.refusals([MEMBER])
+    monkeypatch.setattr("chat_messaging.membership.FRESH_SECONDS", 0)
+    memberships.joined(MEMBER, 9)  # what is known of it is out of date at once
+    rooms.role = None
+    assert set(await memberships.refusals([MEMBER])) == {MEMBER}
+    rooms.away = True
+    assert set(await memberships.refusals([MEMBER])) == {MEMBER}

@@ -1,5 +1,6 @@
 """One batch carries messages of many rooms: what is wrong with one of them must not refuse the others."""
 
+import asyncio
 import base64
 import secrets
 from collections.abc import AsyncIterator
@@ -21,7 +22,8 @@ from chat_messaging.store.room_log import RoomLogStore
 from chat_shared.contracts.internal import MembershipCheck, MembershipFact, MembershipFacts, SendItem
 from chat_shared.crypto import MasterKeys
 from chat_shared.http import ServiceClient
-from chat_shared.mongo import Mongo
+from chat_shared.mongo import Document, Mongo
+from pymongo.errors import AutoReconnect
 
 if TYPE_CHECKING:
     from chat_local.stack import Stack
@@ -114,3 +116,39 @@ async def test_a_room_whose_key_does_not_open_refuses_only_its_own(sending: Send
     results = await sending.send([message(healthy), message(broken), message(healthy)])
     assert [outcome(result) for result in results] == [None, ("internal_error", False), None]
     assert [result.seq for result in results] == [1, None, 2]
+
+
+async def test_the_keys_of_a_batch_are_read_at_the_same_time(
+    sending: Sending, mongo: Mongo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where MongoDB is slow, a batch of many cold rooms must not pay its round trips one after the other."""
+    room_ids = [str(ObjectId()) for _ in range(3)]
+    for result in await sending.send([message(room_id) for room_id in room_ids]):
+        assert outcome(result) is None
+    sending._keys.forget_all()
+    under_way, find = asyncio.Barrier(len(room_ids)), RoomKeyStore.find
+
+    async def find_together(store: RoomKeyStore, room_id: str) -> Document | None:
+        async with asyncio.timeout(5):
+            await under_way.wait()
+        return await find(store, room_id)
+
+    monkeypatch.setattr(RoomKeyStore, "find", find_together)
+    results = await sending.send([message(room_id) for room_id in room_ids])
+    assert [(outcome(result), result.seq) for result in results] == [(None, 2)] * 3
+
+
+async def test_a_key_that_mongodb_does_not_tell_refuses_only_its_room(
+    sending: Sending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dark, healthy = str(ObjectId()), str(ObjectId())
+    find = RoomKeyStore.find
+
+    async def find_some(store: RoomKeyStore, room_id: str) -> Document | None:
+        if room_id == dark:
+            raise AutoReconnect("gone")
+        return await find(store, room_id)
+
+    monkeypatch.setattr(RoomKeyStore, "find", find_some)
+    results = await sending.send([message(dark), message(healthy)])
+    assert [outcome(result) for result in results] == [("unavailable", True), None]
