@@ -60,11 +60,25 @@ class TaskSet:
             await asyncio.wait(tasks, timeout=CANCEL_AGAIN_SECONDS)
 
 
+def is_cancelled() -> bool:
+    """Tell whether somebody wants the current task to end.
+
+    A `CancelledError` does not say so by itself: the RabbitMQ library raises it in whoever waits for a
+    connection that it gives up. Taken for an order to stop, it would end a background task without a word.
+    """
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 async def run_forever(step: Callable[[], Awaitable[None]], *, name: str, pause: float) -> None:
     """Call `step` again and again, `pause` seconds apart; a failure is logged and does not end it."""
     while True:
         try:
             await step()
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            log.warning("periodic work was broken off by what it waited for", work=name)
         except Exception as error:
             log.warning("periodic work failed", work=name, error=repr(error))
         await asyncio.sleep(pause)

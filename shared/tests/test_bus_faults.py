@@ -10,6 +10,7 @@ import pytest
 from aio_pika.abc import AbstractQueue
 from chat_local.stack import Stack
 from chat_shared.bus import Bus, dead_letter_queue
+from chat_shared.bus.link import Link
 from chat_shared.contracts.events import UserDeleted
 from chat_shared.errors import Unavailable
 from chat_shared.metrics import BUS_REBUILDS, DEAD_LETTERS, QUEUE_WAITING
@@ -127,6 +128,24 @@ async def test_how_full_the_queues_are_is_known(open_bus: OpenBus, backing: Stac
     inbox.failure = None
     await eventually(lambda: QUEUE_WAITING.labels(QUEUE)._value.get() == 0, timeout=10)
     await eventually(lambda: len(inbox.handled) == 57, timeout=10)
+
+
+async def test_a_connection_that_is_given_up_while_it_is_set_up_is_made_anew(backing: Stack) -> None:
+    """A broker that freezes just then: the library cancels whoever waits for it."""
+    tries = []
+
+    async def set_up() -> None:
+        tries.append(len(tries))
+        if len(tries) == 1:
+            raise asyncio.CancelledError
+
+    link = Link(backing.amqp_url, "test", set_up)
+    await link.start()
+    try:
+        await eventually(lambda: link.is_up, timeout=10)
+    finally:
+        await link.stop()
+    assert tries == [0, 1]
 
 
 async def test_a_lost_confirm_is_a_duplicate_at_worst(open_bus: OpenBus, backing: Stack) -> None:

@@ -48,3 +48,21 @@ async def test_failures_on_the_way_out_do_not_stop_the_others() -> None:
     await asyncio.sleep(0)
     await asyncio.wait_for(tasks.cancel(), 5)
     assert all(task.done() for task in ended)
+
+
+async def test_a_cancellation_that_nobody_ordered_does_not_end_periodic_work() -> None:
+    """The RabbitMQ library raises one in whoever waits for a connection that it gives up."""
+    calls, went_on = [], asyncio.Event()
+
+    async def step() -> None:
+        calls.append(len(calls))
+        if len(calls) == 1:
+            raise asyncio.CancelledError
+        went_on.set()
+        await asyncio.sleep(60)
+
+    tasks = TaskSet()
+    tasks.spawn(run_forever(step, name="step", pause=0), name="step")
+    await asyncio.wait_for(went_on.wait(), 5)
+    await asyncio.wait_for(tasks.cancel(), 5)
+    assert calls == [0, 1]

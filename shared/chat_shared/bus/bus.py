@@ -17,7 +17,7 @@ from chat_shared.bus.watch import QueueWatch
 from chat_shared.contracts.base import format_timestamp
 from chat_shared.contracts.events import Event
 from chat_shared.errors import Unavailable
-from chat_shared.lifecycle import TaskSet
+from chat_shared.lifecycle import TaskSet, is_cancelled
 from chat_shared.metrics import EVENTS_PUBLISHED
 from chat_shared.request_context import REQUEST_ID_HEADER, request_id
 
@@ -113,8 +113,7 @@ class Bus:
             raise Unavailable("RabbitMQ did not take the events") from error
         except asyncio.CancelledError as error:
             # The library cancels who waits for a connection that we close. It must not end its caller's task.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if is_cancelled():
                 raise
             raise Unavailable("The connection to RabbitMQ was closed") from error
         for event in events:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
@@ -10,7 +9,7 @@ from aio_pika.exceptions import AMQPException
 from yarl import URL
 
 from chat_shared.errors import Unavailable
-from chat_shared.lifecycle import TaskSet
+from chat_shared.lifecycle import TaskSet, is_cancelled
 from chat_shared.logging import get_logger
 from chat_shared.metrics import BUS_REBUILDS
 
@@ -127,6 +126,10 @@ class Link:
                 backoff = 0.2
                 await broken.wait()
                 log.warning("rabbitmq connection lost", link=self._name)
+            except asyncio.CancelledError:
+                if is_cancelled():
+                    raise
+                log.warning("rabbitmq connection was given up while it was set up", link=self._name)
             except Exception as error:  # whatever it is: nothing here may end the attempts
                 log.warning("rabbitmq is not reachable", link=self._name, error=repr(error)[:200])
             await self._disconnect()
@@ -147,9 +150,14 @@ class Link:
         self._put_out_of_use()
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(*CONNECTION_ERRORS):
+            try:
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await connection.close()
+            except CONNECTION_ERRORS:
+                pass  # it is of no use any more
+            except asyncio.CancelledError:
+                if is_cancelled():
+                    raise
 
     def _put_out_of_use(self) -> None:
         self.is_up = False
