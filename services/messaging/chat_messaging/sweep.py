@@ -4,7 +4,9 @@ from datetime import datetime, timedelta
 from itertools import groupby
 
 from chat_shared.contracts.base import utc_now
+from chat_shared.crypto import DecryptionFailed
 from chat_shared.lifecycle import TaskSet, run_forever
+from chat_shared.logging import get_logger
 from chat_shared.mongo import Document, Mongo
 
 from chat_messaging.fanout import Fanout
@@ -13,6 +15,8 @@ from chat_messaging.reading import Reader
 from chat_messaging.relay import Relay
 from chat_messaging.store.leases import LeaseStore
 from chat_messaging.store.room_log import RoomLogStore
+
+log = get_logger(__name__)
 
 LEASE = "sweep"
 LEASE_DURATION = timedelta(seconds=10)
@@ -56,19 +60,27 @@ class Sweep:
 
     async def _sweep(self) -> None:
         await self._mongo.wait_prepared()
+        left_out: set[str] = set()
         while await self._leases.hold(LEASE, LEASE_DURATION):
             now = utc_now()
-            entries = await self._store.pending(now - self._after, BATCH)
+            entries = await self._store.pending(now - self._after, BATCH, left_out)
             OUTBOX_DEPTH.set(len(entries))
             OUTBOX_AGE.set(_age(entries, now))
-            if not entries or not await self._publish(entries):
+            if not entries or not await self._publish(entries, left_out):
                 return
 
-    async def _publish(self, entries: list[Document]) -> bool:
-        """Publish room by room, in the order of `seq`; tell whether it is worth going on."""
+    async def _publish(self, entries: list[Document], left_out: set[str]) -> bool:
+        """Publish room by room, in the order of `seq`; tell whether it is worth going on.
+
+        A room whose key does not open is added to `left_out`: the rooms behind it must not wait for it.
+        """
         committed = []
         for room_id, of_room in groupby(entries, key=lambda entry: str(entry["roomId"])):
-            committed += await self._reader.committed(room_id, list(of_room))
+            try:
+                committed += await self._reader.committed(room_id, list(of_room))
+            except DecryptionFailed:
+                log.error("room not published: its key does not open", room_id=room_id)
+                left_out.add(room_id)
         done = await self._fanout.publish(committed) and await self._relay.relay(committed)
         if done:
             SWEPT.inc(len(committed))

@@ -1,7 +1,7 @@
 """Collection `room_log`: one document per entry of a room, numbered densely by `seq`."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 import pymongo
@@ -175,9 +175,13 @@ class RoomLogStore:
             )
             return await cursor.to_list()
 
-    async def pending(self, older_than: datetime, limit: int) -> list[Document]:
+    async def pending(
+        self, older_than: datetime, limit: int, without_rooms: Collection[str] = ()
+    ) -> list[Document]:
         """Return committed entries that were not published in time, in the order of their rooms."""
-        query = {"pub": PENDING, "ts": {"$lt": older_than}}
+        query: Document = {"pub": PENDING, "ts": {"$lt": older_than}}
+        if without_rooms:
+            query["roomId"] = {"$nin": [ObjectId(room_id) for room_id in without_rooms]}
         with pymongo.timeout(READ_LIMIT_SECONDS):
             cursor = (
                 self._log.find(query).sort([("roomId", ASCENDING), ("seq", ASCENDING)]).hint(PENDING_INDEX)
