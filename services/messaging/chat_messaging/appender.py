@@ -62,6 +62,8 @@ class RoomAppender:
         """What was committed lately: a repeat needs no insert."""
         self._head: int | None = None
         """The last `seq` that we know of; None when the log has to be asked."""
+        self._is_forgetting = False
+        """The log became another one while an insert was under way."""
         self._is_contended = False
         """Another process was faster: who waits for its entries to settle comes too late every time."""
 
@@ -74,6 +76,7 @@ class RoomAppender:
         """Ask the log again where it ends and what it has: it is another one now."""
         self._head = None
         self._recent.clear()
+        self._is_forgetting = not self.is_idle
 
     def submit(self, draft: Draft) -> None:
         """Queue a draft; its `answer` will tell what became of it.
@@ -102,6 +105,9 @@ class RoomAppender:
                 self._head = None
                 self._refuse_all(batch)
             finally:
+                if self._is_forgetting:
+                    self.forget()  # what was under way has brought some of it back
+                    self._is_forgetting = False
                 for draft in batch:
                     if self._open.get(draft.key) is draft:
                         del self._open[draft.key]

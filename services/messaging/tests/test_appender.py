@@ -348,3 +348,18 @@ async def test_history_and_heads_use_indexes_only(process: Process, room_id: str
 def test_an_insert_waits_for_a_majority_and_its_journal(process: Process) -> None:
     concern = process.mongo.collection("room_log").write_concern
     assert concern.document == {"w": "majority", "j": True}
+
+
+async def test_what_was_under_way_when_the_log_was_replaced_is_forgotten_too(
+    process: Process, room_id: str
+) -> None:
+    assert (await process.send(room_id, "a")).seq == 1
+    under_way = process.send(room_id, "b")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    process.appenders.forget()
+    assert (await under_way).seq == 2
+    await process.store.delete_room(room_id)  # the log that was restored does not know the room
+    assert (await process.send(room_id, "c")).seq == 1
+    repeated = await process.send(room_id, "b")
+    assert (repeated.seq, repeated.duplicate) == (2, False)
