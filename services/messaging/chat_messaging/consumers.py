@@ -1,5 +1,7 @@
 """Facts from the bus: memberships that change, rooms that go."""
 
+import asyncio
+
 from chat_shared.bus import Bus
 from chat_shared.contracts.events import Event, MemberJoined, MemberLeft, RoomDeleted
 
@@ -9,6 +11,8 @@ from chat_messaging.room_keys import RoomKeys
 from chat_messaging.store.room_log import RoomLogStore
 
 CLEANUP_QUEUE = "messaging.cleanup"
+CLEANUP_SECONDS = 30.0
+"""A large room is deleted in several tries: a delivery must not be held up by what takes minutes."""
 
 
 class CacheUpdates:
@@ -49,5 +53,6 @@ class RoomCleanup:
         """Destroy the room's key, then delete its entries."""
         if isinstance(event, RoomDeleted):
             await self._keys.destroy(event.room_id)
-            await self._log.delete_room(event.room_id)
+            async with asyncio.timeout(CLEANUP_SECONDS):
+                await self._log.delete_room(event.room_id)
             await self._fanout.forget(event.room_id)
