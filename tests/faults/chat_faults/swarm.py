@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -32,17 +32,21 @@ class _Listener:
     async def stay(self, pause: float) -> None:
         """Stay connected until cancelled."""
         while True:
-            with suppress(AssertionError, aiohttp.ClientError, OSError):
-                async with RawSocket(self._url) as socket:
+            async with AsyncExitStack() as stack:
+                with suppress(AssertionError, aiohttp.ClientError, OSError):
                     async with self._gate:
-                        await socket.log_in(self._user.access_token)
-                        await socket.send_event("sync", self._sync, ack_id=1)
-                        await socket.wait_for("431")
+                        socket = await stack.enter_async_context(RawSocket(self._url))
+                        await self._enter(socket)
                     self.is_up = True
-                    socket.frames.clear()
                     await socket.closed.wait()
             self.is_up = False
             await asyncio.sleep(pause)
+
+    async def _enter(self, socket: RawSocket) -> None:
+        await socket.log_in(self._user.access_token)
+        await socket.send_event("sync", self._sync, ack_id=1)
+        await socket.wait_for("431")
+        socket.frames.clear()
 
 
 @dataclass(frozen=True)
