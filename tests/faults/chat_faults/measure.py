@@ -75,18 +75,20 @@ def delivery_times(histories: Sequence[ClientHistory], begin: float, end: float)
     ]
 
 
-def catch_up_times(histories: Sequence[ClientHistory], healed_at: float) -> list[float]:
-    """Return, per client and room, how long after healing it showed all that was acknowledged until then.
+def catch_up_times(
+    writers: Sequence[ClientHistory], readers: Sequence[ClientHistory], healed_at: float
+) -> list[float]:
+    """Return, per reader and room, how long after healing it showed all that was acknowledged until then.
 
-    A client that never showed it counts with an hour.
+    A reader that never showed it counts with an hour.
     """
     targets: dict[str, int] = {}
-    for history in histories:
+    for history in writers:
         for message in history.sent:
             if message.ack is not None and message.acked_at is not None and message.acked_at <= healed_at:
                 targets[message.room_id] = max(targets.get(message.room_id, 0), message.ack["seq"])
     times = []
-    for history in histories:
+    for history in readers:
         for room_id, applied in history.applied.items():
             target = targets.get(room_id, 0)
             if target:

@@ -177,9 +177,9 @@ def _count(run: Run) -> tuple[int, int]:
 
 def _common_figures(run: Run) -> None:
     end = run.healed_at + AFTER_SECONDS
-    histories = run.load.histories
+    staying = [client.history for client in run.load.clients]
     run.note("ack p99 before", run.ack_p99(run.begun_at, run.quiet_until))
     run.note("ack p99 during", run.ack_p99(run.broken_at, run.healed_at))
     run.note("longest time without an ack", longest_silence(run.load.sent, run.broken_at, end))
-    behind = catch_up_times(histories, run.healed_at)
+    behind = catch_up_times(run.load.histories, staying, run.healed_at)
     run.at_most("all members at the head after healing", max(behind, default=0.0), HEAD_SECONDS)

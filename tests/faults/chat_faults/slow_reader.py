@@ -84,11 +84,18 @@ class SlowReader:
             "Sec-WebSocket-Version: 13\r\n\r\n"
         )
         await loop.sock_sendall(self._socket, request.encode())
+        await self._read_until(b'0{"sid"')
         token = orjson.dumps({"token": self._run.load.hot_room.owner.access_token}).decode()
         await self._send(f"40{token}")
+        await self._read_until(b"40{")  # the last that is ever read
+
+    async def _read_until(self, mark: bytes) -> None:
         seen = b""
-        while b"40{" not in seen:  # the answer to the CONNECT; from here on nothing is read any more
-            seen += await loop.sock_recv(self._socket, 1_024)
+        while mark not in seen:
+            data = await asyncio.get_running_loop().sock_recv(self._socket, 1_024)
+            if not data:
+                raise ConnectionError("the gateway closed the socket at once")
+            seen += data
 
     async def _send(self, text: str) -> None:
         """Send one masked text frame (RFC 6455 §5.2)."""
