@@ -16,6 +16,7 @@ MAX_UNANSWERED = 3_000
 """Beyond this the schedule skips its turns: nobody writes into a room that does not answer for ever."""
 LONGEST_PADDING = 400
 SETUP_AT_ONCE = 8
+RETIRE_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,15 @@ class Load:
         self._others.sent.append(SentMessage(room_id, client_message_id, content, time.monotonic()))
 
     async def retire(self, user_ids: Collection[str]) -> None:
-        """Disconnect these users' clients for good; they send nothing any more."""
+        """Disconnect these users' clients for good, once all that they began to send has ended."""
         leaving = [client for client in self.clients if client.history.user_id in user_ids]
         self.clients = [client for client in self.clients if client not in leaving]
         self._retired += leaving
+
+        def all_ended() -> bool:
+            return all(sent.ended for client in leaving for sent in client.history.sent)
+
+        await eventually(all_ended, RETIRE_SECONDS, "the end of all sends of who leaves")
         await asyncio.gather(*(client.stop() for client in leaving))
 
     @property

@@ -50,8 +50,8 @@ class Toggling:
         until = time.monotonic() + seconds
         await asyncio.gather(*(self._toggle(user, until) for user in self._users))
         with suppress(AssertionError):
-            await eventually(lambda: not self._online(), STUCK_SECONDS)
-        stuck = self._online()
+            await eventually(lambda: not self._not_offline(), STUCK_SECONDS)
+        stuck = self._not_offline()
         await watcher.shutdown()
         return Outcome(max(map(_most_in_window, self._events.values()), default=0), stuck)
 
@@ -68,11 +68,12 @@ class Toggling:
         if event in ("user-online", "user-offline") and payload["roomId"] == self._run.load.hot_room.id:
             self._events[payload["userId"]].append((time.monotonic(), event))
 
-    def _online(self) -> list[str]:
+    def _not_offline(self) -> list[str]:
+        """Return the users who have gone and whose end was not announced yet."""
         return [
             user.id
             for user in self._users
-            if self._events[user.id] and self._events[user.id][-1][1] == "user-online"
+            if not self._events[user.id] or self._events[user.id][-1][1] != "user-offline"
         ]
 
 
