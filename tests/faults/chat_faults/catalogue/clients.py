@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 
 from chat_faults.fault import Run, fault
 from chat_faults.load import Profile
+from chat_faults.rig import PUBLIC
 from chat_faults.slow_reader import SlowReader
 from chat_faults.swarm import swarm
 from chat_faults.toggling import Toggling
 
 CUTS = 10
 CUT_EVERY_SECONDS = 3.0
+UNHEARD_SECONDS = 1.5
 STORM_SOCKETS = 2_000
 SLOW_SECONDS = 10.0
 
@@ -24,7 +26,9 @@ SLOW_SECONDS = 10.0
 async def flapping(run: Run) -> AsyncIterator[None]:
     for number in range(CUTS):
         await asyncio.sleep(CUT_EVERY_SECONDS * run.rng.uniform(0.7, 1.3))
-        await run.rig.links.cut("public", half_open=number % 2 == 1)
+        async with run.rig.links.broken(PUBLIC, hole_down=True):  # stored, and nobody hears of it
+            await asyncio.sleep(UNHEARD_SECONDS)
+            await run.rig.links.cut(PUBLIC, half_open=number % 2 == 1)
     yield
     repeats = sum(max(0, message.attempts - 1) for message in run.load.sent)
     run.at_least("repeats", repeats, 334, "sends")
