@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from chat_shared.contracts.internal import UserRoom
@@ -267,7 +268,7 @@ class Connections:
     def left(self, user_id: str, room_id: str, rev: int) -> bool:
         """Note the end of a membership; tell whether it counts: an old end must not undo a newer start."""
         self._forget_old_ends()
-        ended_at_rev, _ = self._left.get((user_id, room_id), (0, 0.0))
+        ended_at_rev, _ = self._left.pop((user_id, room_id), (0, 0.0))
         self._left[user_id, room_id] = (max(rev, ended_at_rev), time.monotonic())
         user = self._users.get(user_id)
         known = user.rooms.get(room_id) if user else None
@@ -278,6 +279,6 @@ class Connections:
 
     def _forget_old_ends(self) -> None:
         oldest_kept = time.monotonic() - TOMBSTONE_SECONDS
-        for key, (_, noted_at) in list(self._left.items())[:2]:
+        for key, (_, noted_at) in list(islice(self._left.items(), 2)):
             if noted_at < oldest_kept or len(self._left) > MAX_TOMBSTONES:
                 del self._left[key]

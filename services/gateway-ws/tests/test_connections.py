@@ -1,6 +1,7 @@
 """Which membership fact counts when they arrive in any order."""
 
 import asyncio
+import time
 
 import pytest
 from chat_gateway_ws.close_reasons import SLOW, CloseReason
@@ -67,6 +68,31 @@ class TestMembershipFacts:
     def test_an_old_leave_does_not_hide_a_newer_one(self, connections: Connections, user: LocalUser) -> None:
         connections.left(USER, ROOM, 6)
         connections.left(USER, ROOM, 4)
+        assert not connections.joined(user, membership(5))
+
+    def test_noting_an_end_does_not_copy_all_others(self, connections: Connections) -> None:
+        """A large room that is deleted ends many memberships at once, and nobody is served meanwhile."""
+
+        def seconds(ends: int, prefix: str) -> float:
+            began = time.process_time()
+            for number in range(ends):
+                connections.left(f"{prefix}{number}", ROOM, 1)
+            return time.process_time() - began
+
+        few = seconds(2_000, "a")
+        seconds(10_000, "b")
+        assert seconds(2_000, "c") < 10 * few + 0.05
+
+    def test_an_end_that_was_noted_again_is_kept_from_then(
+        self, connections: Connections, user: LocalUser, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("chat_gateway_ws.connections.MAX_TOMBSTONES", 3)
+        connections.left(USER, ROOM, 4)
+        connections.left("other", ROOM, 4)
+        connections.left("another", ROOM, 4)
+        connections.left(USER, ROOM, 6)
+        connections.left("one more", ROOM, 4)
+        connections.left("the last", ROOM, 4)
         assert not connections.joined(user, membership(5))
 
     def test_the_same_fact_twice_is_no_news(self, connections: Connections, user: LocalUser) -> None:
