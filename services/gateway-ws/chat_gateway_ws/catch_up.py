@@ -73,6 +73,7 @@ class CatchUp:
                 first = await self._page(feed, max(0, feed.delivered - HISTORY_LIMIT), HISTORY_LIMIT)
             else:
                 first = await self._page(feed, after, PAGE)
+            _require_held(feed, connection, hold)
             first.is_reset = is_reset
         except BaseException:
             feed.release(connection, hold, 0)
@@ -118,13 +119,28 @@ class CatchUp:
     async def _replay(connection: Connection, feed: RoomFeed, hold: Hold, after: int) -> SyncedRoom:
         last = after
         while last < feed.delivered and not connection.closing:
-            for seq, packet in await feed.after(last, PAGE):
+            page = await feed.after(last, PAGE)
+            _require_held(feed, connection, hold)
+            for seq, packet in page:
                 connection.send_packet(packet)
                 last = seq
             hold.sent(last)
             await connection.wait_until_read()
+            _require_held(feed, connection, hold)
         feed.release(connection, hold, last)
         return SyncedRoom(room_id=feed.room_id, head=last)
+
+
+def _require_held(feed: RoomFeed, connection: Connection, hold: Hold) -> None:
+    """Return while the socket may be shown more of the room.
+
+    Raises:
+        RoomNotFound: its user lost the room while we read.
+        Unavailable: and got it back. What the socket hears since then must not be mixed with this catch-up.
+    """
+    if feed.is_held(connection, hold) or connection.closing:
+        return
+    raise Unavailable if connection in feed.listeners else RoomNotFound
 
 
 class Joining:
@@ -155,7 +171,9 @@ class Joining:
         """
         page = self._first
         try:
-            while True:
+            while self._feed.is_held(
+                self._connection, self._hold
+            ):  # not any more when the user lost the room
                 self._connection.send_packet(page.packet())
                 self._hold.sent(page.last)
                 await self._connection.wait_until_read()

@@ -136,8 +136,8 @@ class LiveUpdates:
                 try:
                     await refresh()
                     pending.remove(refresh)
-                except ChatError as error:
-                    log.warning("live sockets not brought up to date yet", error=error.code)
+                except Exception as error:  # whatever it is: who lost access meanwhile must not keep it
+                    log.warning("live sockets not brought up to date yet", error=repr(error)[:200])
             if pending:
                 await asyncio.sleep(RETRY_SECONDS)
 

@@ -169,7 +169,8 @@ class Events:
             joining = await self._catch_up.join(connection, body.room_id, body.after, body.epoch)
             reply.done(joining.answer)
             await joining.send_history()
-            await self._tell_others("user-joined", connection, body.room_id)
+            if body.room_id in connection.listening:  # it may have lost the room meanwhile
+                await self._tell_others("user-joined", connection, body.room_id)
 
         self._queue(connection, join, reply)
 

@@ -78,6 +78,9 @@ class Memberships:
         await self.joined(
             connection.user_id, UserRoom(room_id=room_id, role=fact.role, rev=fact.rev, member_count=1)
         )
+        user = self._connections.user(connection.user_id)
+        if user is None or room_id not in user.rooms:
+            raise RoomNotFound  # the membership ended while the answer was on its way: that is the newer fact
 
     async def recheck(self) -> None:
         """Ask rooms which of the memberships that sockets here live by have ended, and end them here.

@@ -258,9 +258,13 @@ class RoomFeed:
         self.listeners[connection] = hold
         return hold
 
+    def is_held(self, connection: Connection, hold: Hold) -> bool:
+        """Tell whether the socket is still in the room and still in this very catch-up."""
+        return self.listeners.get(connection) is hold
+
     def release(self, connection: Connection, hold: Hold, after: int) -> None:
         """Send what was collected beyond `after` and make the connection live again."""
-        if self.listeners.get(connection) is not hold:
+        if not self.is_held(connection, hold):
             return  # it left the room, or a later catch-up holds it now
         for seq, packet in hold.packets:
             if seq > after:

@@ -166,6 +166,9 @@ class RoomFeeds:
         await asyncio.sleep(LINGER_SECONDS)
         if not feed.listeners and self._feeds.get(feed.room_id) is feed:
             del self._feeds[feed.room_id]
+            self._opening.pop(
+                feed.room_id, None
+            )  # who comes now needs a place for a new feed, not for this one
             feed.recent.clear()
             ROOMS.set(len(self._feeds))
             await self._unsubscribe(feed.room_id)

@@ -1,7 +1,7 @@
 """What a gateway does while the services that it asks are away, slow, or answer nonsense."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +14,7 @@ from chat_gateway_ws.clients import MessagingClient, RoomsClient
 from chat_gateway_ws.close_reasons import INCOMPLETE, CloseReason
 from chat_gateway_ws.connections import Connection, Connections, SendLimits, SendQueue, TokenBucket
 from chat_gateway_ws.consumers import LiveUpdates
+from chat_gateway_ws.errors import RoomNotFound
 from chat_gateway_ws.history import HistoryPage
 from chat_gateway_ws.memberships import Memberships
 from chat_gateway_ws.recent import RecentBudget
@@ -23,6 +24,7 @@ from chat_gateway_ws.wire import to_packet
 from chat_shared.bus import Bus
 from chat_shared.contracts.events import MemberJoined, MemberLeft
 from chat_shared.contracts.internal import UserRoom
+from chat_shared.contracts.sockets import SyncPosition
 from chat_shared.errors import ChatError, RemoteError
 from chat_shared.http import ServiceClient
 from chat_shared.redis import connect_redis
@@ -260,3 +262,150 @@ async def test_a_history_that_breaks_off_ends_the_socket(
     with pytest.raises(ChatError):
         await joining.send_history()
     assert closed == [INCOMPLETE]
+
+
+async def test_a_bus_that_came_back_is_made_up_for_whatever_happens(
+    updates: LiveUpdates, connections: Connections, neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat_gateway_ws.consumers.RETRY_SECONDS", 0.01)
+    neighbour.answers = [no_rooms]
+    original, failures = updates._memberships.refresh, [RuntimeError("a closed transport")]
+
+    async def refresh(user_ids: Iterable[str]) -> None:
+        if failures:
+            raise failures.pop()
+        await original(user_ids)
+
+    monkeypatch.setattr(updates._memberships, "refresh", refresh)
+    await asyncio.wait_for(updates.resync(), 5)
+    user = connections.user(USER)
+    assert user is not None
+    assert user.rooms == {}
+
+
+async def test_a_room_that_is_opened_anew_does_not_wait_for_its_old_place(
+    feeds: RoomFeeds, connection: Connection, neighbour: Neighbour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The feed was let go while messaging took its time; the next one has to be placed itself."""
+    monkeypatch.setattr("chat_gateway_ws.room_feeds.LINGER_SECONDS", 0.01)
+    answering = asyncio.Event()
+
+    async def late(request: web.Request) -> web.Response:
+        await answering.wait()
+        return await no_heads(request)
+
+    neighbour.answers = [late, no_heads]
+    first = asyncio.create_task(feeds.attach(connection, [ROOM]))
+    await eventually(lambda: neighbour.asked == 1)
+    feeds.detach(connection, [ROOM])
+    await eventually(lambda: feeds.get(ROOM) is None)
+    second = asyncio.create_task(feeds.attach(connection, [ROOM]))
+    await asyncio.sleep(0)
+    answering.set()
+    await asyncio.gather(first, second)
+    feed = feeds.get(ROOM)
+    assert feed is not None
+    assert feed.head == 0
+
+
+class TestLosingARoom:
+    """What was read, or asked, before a membership ended reaches nobody after that."""
+
+    @pytest.fixture
+    def memberships(self, connections: Connections, feeds: RoomFeeds, http: ServiceClient) -> Memberships:
+        return Memberships(connections, feeds, RoomsClient(http))
+
+    @pytest.fixture
+    async def catch_up(
+        self, feeds: RoomFeeds, memberships: Memberships, connection: Connection, neighbour: Neighbour
+    ) -> CatchUp:
+        """The user has not read a room of 250 entries."""
+        neighbour.answers = [entries_of(250)]
+        await feeds.attach(connection, [ROOM])
+        epoch = feeds._messaging.epoch
+        return CatchUp(memberships, feeds, epoch)
+
+    @pytest.fixture
+    def remove_while_reading(self, catch_up: CatchUp, memberships: Memberships, neighbour: Neighbour) -> None:
+        async def remove(request: web.Request) -> web.Response:
+            memberships.left(USER, ROOM, 2)
+            return await entries_of(250)(request)
+
+        neighbour.answers = [remove]
+
+    @pytest.mark.usefixtures("remove_while_reading")
+    async def test_during_a_sync(self, catch_up: CatchUp, connection: Connection) -> None:
+        answer = await catch_up.sync(connection, SyncPosition(room_id=ROOM, after=0))
+        assert answer.error is not None
+        assert answer.error.code == RoomNotFound.code
+        assert connection._queue.empty()
+
+    @pytest.mark.usefixtures("remove_while_reading")
+    async def test_during_the_first_read_of_a_join(self, catch_up: CatchUp, connection: Connection) -> None:
+        with pytest.raises(RoomNotFound):
+            await catch_up.join(connection, ROOM, 0)
+
+    async def test_while_a_join_reads_on(
+        self,
+        catch_up: CatchUp,
+        memberships: Memberships,
+        connection: Connection,
+        neighbour: Neighbour,
+        closed: list[CloseReason],
+    ) -> None:
+        joining = await catch_up.join(connection, ROOM, 0)
+
+        async def remove(request: web.Request) -> web.Response:
+            memberships.left(USER, ROOM, 2)
+            return await entries_of(250)(request)
+
+        neighbour.answers = [remove]
+        await joining.send_history()
+        assert connection._queue.qsize() == 1
+        assert closed == []
+
+    async def test_and_getting_it_back_during_a_sync(
+        self, catch_up: CatchUp, memberships: Memberships, connection: Connection, neighbour: Neighbour
+    ) -> None:
+        async def remove_and_add(request: web.Request) -> web.Response:
+            memberships.left(USER, ROOM, 2)
+            await memberships.joined(USER, UserRoom(room_id=ROOM, role="member", rev=3, member_count=2))
+            return await entries_of(250)(request)
+
+        neighbour.answers = [remove_and_add]
+        answer = await catch_up.sync(connection, SyncPosition(room_id=ROOM, after=0))
+        assert answer.error is not None
+        assert answer.error.retryable
+        assert connection._queue.empty()
+
+    async def test_while_rooms_still_says_yes(
+        self,
+        catch_up: CatchUp,
+        memberships: Memberships,
+        connection: Connection,
+        neighbour: Neighbour,
+        feeds: RoomFeeds,
+    ) -> None:
+        async def member_before(_request: web.Request) -> web.Response:
+            memberships.left(USER, OTHER_ROOM, 2)
+            fact = {"roomId": OTHER_ROOM, "userId": USER, "role": "member", "rev": 1, "roomType": "private"}
+            return web.json_response({"memberships": [fact]})
+
+        neighbour.answers = [member_before, entries_of(250)]
+        with pytest.raises(RoomNotFound):
+            await catch_up.join(connection, OTHER_ROOM, None)
+        feed = feeds.get(OTHER_ROOM)
+        assert feed is None or connection not in feed.listeners
+
+
+def entries_of(head: int) -> Answer:
+    """Answer for the log of a room with so many entries."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("/heads"):
+            return web.json_response({"heads": {ROOM: head, OTHER_ROOM: head}, "epoch": 1})
+        after, limit = int(request.query["after"]), int(request.query["limit"])
+        seqs = range(after + 1, min(after + limit, head) + 1)
+        return web.json_response({"entries": [[seq, FRAME] for seq in seqs], "epoch": 1})
+
+    return answer
