@@ -24,6 +24,9 @@ log = get_logger(__name__)
 MAX_BATCH = 500
 MAX_WAITING = 10_000
 MAX_REQUESTS = 2
+MAX_SLOW_REQUESTS = 8
+SLOW_SECONDS = 0.2
+"""Where a request takes this long, rooms that have nothing to do with it wait for less with more requests."""
 DEADLINE_SECONDS = 8.0
 MIN_SECONDS = 1.0
 """A message with less time than this is not sent: a request has the time of its oldest message."""
@@ -48,6 +51,13 @@ class _Lane:
     rooms_away: set[str] = field(default_factory=set)
     """Rooms that are part of a request under way."""
     requests: int = 0
+    is_slow: bool = False
+    """Whether the latest answer took long."""
+
+    @property
+    def max_requests(self) -> int:
+        """How many requests may be under way."""
+        return MAX_SLOW_REQUESTS if self.is_slow else MAX_REQUESTS
 
 
 class SendBatcher:
@@ -79,7 +89,7 @@ class SendBatcher:
         queue = lane.waiting.setdefault(item.room_id, deque())
         queue.append(_Waiting(item, answer, time.monotonic() + DEADLINE_SECONDS))
         self._waiting += 1
-        if lane.requests < MAX_REQUESTS and item.room_id not in lane.rooms_away:
+        if lane.requests < lane.max_requests and item.room_id not in lane.rooms_away:
             lane.requests += 1
             self._tasks.spawn(self._run(lane), name="send-lane")
         return answer
@@ -88,13 +98,15 @@ class SendBatcher:
         """Send batch after batch until no room of the lane is free to go."""
         await asyncio.sleep(0)  # what arrives in the same turn of the loop shares the request
         try:
-            while batch := self._take(lane):
+            while lane.requests <= lane.max_requests and (batch := self._take(lane)):
                 rooms = {waiting.item.room_id for waiting in batch}
                 lane.rooms_away |= rooms
+                began = time.monotonic()
                 try:
                     await self._send(batch)
                 finally:
                     lane.rooms_away -= rooms
+                    lane.is_slow = time.monotonic() - began > SLOW_SECONDS
         finally:
             lane.requests -= 1
 

@@ -9,9 +9,16 @@ import pytest
 from aiohttp import web
 from chat_gateway_ws.clients import MessagingClient
 from chat_gateway_ws.errors import Busy
-from chat_gateway_ws.send_batcher import MAX_BATCH, MAX_WAITING, SendBatcher
+from chat_gateway_ws.send_batcher import (
+    MAX_BATCH,
+    MAX_SLOW_REQUESTS,
+    MAX_WAITING,
+    SLOW_SECONDS,
+    SendBatcher,
+)
 from chat_shared.contracts.internal import SendItem
 from chat_shared.http import ServiceClient
+from chat_shared.testing import eventually
 
 ROOM_A, ROOM_B, SENDER = "a" * 24, "b" * 24, "c" * 24
 
@@ -171,3 +178,22 @@ async def test_a_failure_inside_messaging_leaves_the_outcome_unknown() -> None:
         result = await batcher.submit(item(ROOM_A, 1))
     assert result.error is not None
     assert (result.error.code, result.error.retryable) == ("unknown", True)
+
+
+async def test_where_answers_take_long_rooms_do_not_wait_for_each_other() -> None:
+    endpoint = Endpoint()
+    endpoint.seconds = 1.5 * SLOW_SECONDS
+    rooms = [f"{number:024x}" for number in range(MAX_SLOW_REQUESTS + 2)]
+    async with serving(endpoint) as batcher:
+        await batcher.submit(item(ROOM_A, 0))
+        endpoint.open.clear()
+        answers = []
+        for room in rooms:
+            answers.append(batcher.submit(item(room, 0)))
+            await asyncio.sleep(0.01)
+        await eventually(lambda: len(endpoint.under_way) == MAX_SLOW_REQUESTS)
+        endpoint.seconds = 0.0
+        endpoint.open.set()
+        results = await asyncio.gather(*answers)
+    assert all(result.error is None for result in results)
+    assert endpoint.overlaps == 0
