@@ -33,6 +33,8 @@ class SentMessage:
     """The code of a refusal that no retry would change."""
     ended: float | None = None
     """When it was acknowledged or refused."""
+    offered: float | None = None
+    """When it went to the gateway for the first time, after its sender's earlier ones in that room."""
     attempts: int = 0
     answers: list[dict[str, Any]] = field(default_factory=list)
     """What each attempt came to, in order."""
@@ -165,6 +167,12 @@ class CarefulClient:
             sent.attempts += 1
             sent.answers.append(answer)
 
+    def note_offer(self, event: str, payload: dict[str, Any]) -> None:
+        """Note that a message is on its way."""
+        sent = self._by_id.get(payload["clientMessageId"]) if event == "send_message" else None
+        if sent is not None and sent.offered is None:
+            sent.offered = time.monotonic()
+
     def note_connect(self) -> None:
         """Note that the server let the client in."""
         self.history.connects.append(time.monotonic())
@@ -180,6 +188,7 @@ class _RecordedClient(careful_client.CarefulClient):
         self._recorder = recorder
 
     async def call(self, event: str, payload: dict[str, Any]) -> dict[str, Any]:
+        self._recorder.note_offer(event, payload)
         answer = await super().call(event, payload)
         self._recorder.note_answer(event, payload, answer)
         return answer
