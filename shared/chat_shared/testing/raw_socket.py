@@ -1,6 +1,7 @@
 """A WebSocket that speaks Engine.IO by hand: it can send what no client would, and sees every frame."""
 
 import asyncio
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,6 +21,8 @@ class RawSocket:
 
     def __init__(self, url: str, **headers: str) -> None:
         """`headers` go into the handshake, such as `Origin`."""
+        self.on_frame: Callable[[str], None] = lambda _frame: None
+        """Called with each text frame as it arrives."""
         self._url = f"{url}/socket.io/?EIO=4&transport=websocket"
         self._headers = headers
         self._http: aiohttp.ClientSession | None = None
@@ -112,5 +115,6 @@ class RawSocket:
                 await self._socket.send_str(PONG)
                 continue
             self.frames.append(message.data)
+            self.on_frame(message.data)
             self._changed.set()
         self.closed.set()

@@ -17,6 +17,8 @@ MAX_UNANSWERED = 3_000
 LONGEST_PADDING = 400
 SETUP_AT_ONCE = 8
 RETIRE_SECONDS = 30
+GIVE_UP_SECONDS = 10
+"""Longer than the deadline of any request on its way."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,19 @@ class Load:
         """Every message that any client was asked to send."""
         return [message for history in self.histories for message in history.sent]
 
-    def expect(self, room_id: str, client_message_id: str, content: str) -> None:
-        """Note a message that somebody else sends, so that the checker does not wonder at it."""
-        self._others.sent.append(SentMessage(room_id, client_message_id, content, time.monotonic()))
+    def expect(self, room_id: str, client_message_id: str, content: str) -> SentMessage:
+        """Note a message that somebody else sends, so that the checker does not wonder at it.
+
+        Whoever sends it may fill in its acknowledgement, so that the checker holds the system to it.
+        """
+        message = SentMessage(room_id, client_message_id, content, time.monotonic())
+        self._others.sent.append(message)
+        return message
+
+    async def give_up(self) -> None:
+        """Abandon what has no end yet, and wait until nothing of it can be stored any more."""
+        await self._tasks.cancel()
+        await asyncio.sleep(GIVE_UP_SECONDS)
 
     async def retire(self, user_ids: Collection[str]) -> None:
         """Disconnect these users' clients for good, once all that they began to send has ended."""

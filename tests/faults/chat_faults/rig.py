@@ -41,6 +41,7 @@ SETTINGS = {
         "CHAT_DRAIN_WAIT_SECONDS": "3",
         "CHAT_DRAIN_SECONDS": str(DRAIN_SECONDS),
         "CHAT_MAX_SOCKETS_PER_USER": "1000",
+        "CHAT_EVENTS_PER_SECOND": "100",
     },
 }
 

@@ -111,6 +111,8 @@ class Runner:
         await run.load.end()
         unended = await run.load.settle(END_SECONDS - AFTER_SECONDS)
         run.require(not unended, f"{unended} messages had no end {END_SECONDS:g} s after healing")
+        if unended:
+            await run.load.give_up()
         await tasks.finish(END_SECONDS)
         await self._check(run, witness, result)
         async for _ in script:  # the measuring part of the script

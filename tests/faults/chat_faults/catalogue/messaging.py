@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from chat_messaging.crash_points import POINTS
 
 from chat_faults.barrage import contention, send_from_all
+from chat_faults.chorus import chorus
 from chat_faults.fault import Run, fault
 from chat_faults.inspection import drop_sweep_lease, metric
 from chat_faults.load import Profile
@@ -19,6 +20,7 @@ CRASH_SECONDS = 60.0
 ROUNDS = 334
 """Of one seed; three seeds make a thousand."""
 HOT_SECONDS = 15.0
+SENDS_PER_SECOND = 20.0
 
 
 @fault("F04", "Messaging dies at each of its crash points", "sends are unavailable ≤ 3 s (two processes)")
@@ -87,19 +89,21 @@ async def same_message(run: Run) -> AsyncIterator[None]:
     "F26",
     "One room, three messaging processes, 50 senders at 20 messages a second each",
     "≥ 1,000 entries a second, dense, ack p99 ≤ 500 ms, ≤ 3 retries",
-    profile=Profile(clients=50, rooms=0, hot_members=50, rate=1_000),
+    profile=Profile(clients=50, rooms=0, hot_members=50, rate=1),
     messaging=3,
 )
 async def hot_room(run: Run) -> AsyncIterator[None]:
     names = run.rig.instances("messaging")
     before = await metric(run.api, run.rig, names, "chat_append_retries_total")
-    began = time.monotonic()
-    await asyncio.sleep(HOT_SECONDS)
-    ended = time.monotonic()
-    retries = await metric(run.api, run.rig, names, "chat_append_retries_total") - before
     inserts = await metric(run.api, run.rig, names, "chat_append_seconds_count")
+    async with chorus(run, SENDS_PER_SECOND), contention(run):  # or one process would get all of it
+        began = time.monotonic()
+        await asyncio.sleep(HOT_SECONDS)
+        ended = time.monotonic()
+    retries = await metric(run.api, run.rig, names, "chat_append_retries_total") - before
+    inserts = await metric(run.api, run.rig, names, "chat_append_seconds_count") - inserts
     yield
     acked = [m for m in run.load.sent if m.acked_at is not None and began <= m.acked_at < ended]
     run.at_least("entries a second", len(acked) / (ended - began), 1_000, "1/s")
-    run.at_most("ack p99", run.ack_p99(began, ended), 0.5)
+    run.at_most("ack p99", run.ack_p99(began, ended - 1), 0.5)
     run.at_most("retries per insert", retries / max(1.0, inserts), 3, "")
