@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -36,13 +36,12 @@ def laborious() -> bytes:
 
 def workers() -> list[int]:
     """Return the process ids of all image workers of this test process."""
-    children: Iterator[str] = (
-        pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()
-    )
+    threads = Path("/proc/self/task").iterdir()
+    children = (pid for thread in threads for pid in _about(f"self/task/{thread.name}", "children").split())
     return [int(pid) for pid in children if b"chat_media.imaging.worker" in _about(int(pid), "cmdline")]
 
 
-def _about(pid: int, what: str) -> bytes:
+def _about(pid: int | str, what: str) -> bytes:
     try:
         return Path("/proc", str(pid), what).read_bytes()
     except OSError:

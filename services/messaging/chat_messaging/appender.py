@@ -29,7 +29,8 @@ log = get_logger(__name__)
 
 MAX_BATCH = 500
 MAX_BATCH_BYTES = 1_000_000
-MAX_ATTEMPTS = 6
+MAX_ATTEMPTS = 12
+LONGEST_PAUSE_SECONDS = 0.2
 MAX_REMEMBERED = 500
 LOOKUP_PAUSE_SECONDS = 0.25
 
@@ -131,7 +132,7 @@ class RoomAppender:
             if not rest:
                 return
             if attempt:
-                await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))
+                await asyncio.sleep(random.uniform(0, min(0.01 * 2**attempt, LONGEST_PAUSE_SECONDS)))
             rest = await self._attempt(rest)
         for draft in rest:
             draft.refused(Busy())
