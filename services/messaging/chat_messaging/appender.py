@@ -12,14 +12,23 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chat_shared.contracts.base import utc_now
 from chat_shared.errors import OutcomeUnknown, Unavailable
 from chat_shared.logging import get_logger
 from chat_shared.mongo import Document
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from chat_messaging.crash_points import CrashPoints
-from chat_messaging.domain import Committed, Draft, MessageKey, Placed, committed_entry
+from chat_messaging.domain import (
+    Committed,
+    Draft,
+    MessageKey,
+    Placed,
+    committed_entry,
+    documents_of,
+    last_deadline,
+    placed_of,
+    places_behind,
+)
 from chat_messaging.errors import Busy, NotAMember
 from chat_messaging.metrics import APPEND_RETRIES, APPEND_SECONDS, APPENDED, BATCH_SIZE
 from chat_messaging.outcomes import Cause, interpret
@@ -160,9 +169,9 @@ class RoomAppender:
             for draft in drafts:
                 draft.refused(Unavailable("MongoDB is away; nothing was stored"))
             return []
-        places = _places_behind(head, drafts)
+        places = places_behind(head, drafts)
         try:
-            await self._insert(_documents(drafts, places), _deadline(drafts))
+            await self._insert(documents_of(drafts, places), last_deadline(drafts))
         except BulkWriteError as error:
             return await self._after_failure(drafts, places, error)
         except PyMongoError as error:
@@ -176,11 +185,11 @@ class RoomAppender:
         places: list[Placed] = []
 
         def documents_behind(head: int) -> list[Document]:
-            places[:] = _places_behind(head, drafts)
-            return _documents(drafts, places)
+            places[:] = places_behind(head, drafts)
+            return documents_of(drafts, places)
 
         try:
-            timeout = max(0.05, _deadline(drafts) - time.monotonic())
+            timeout = max(0.05, last_deadline(drafts) - time.monotonic())
             await self._parts.store.insert_behind_head(
                 self._room_id, documents_behind, timeout=timeout, before_commit=self._before_commit
             )
@@ -293,24 +302,10 @@ class RoomAppender:
         return list(by_key.values())
 
     def _found(self, draft: Draft, entry: Document) -> None:
-        place = Placed(entry["_id"], entry["seq"], entry["ts"])
+        place = placed_of(entry)
         self._remember(draft.key, place, entry["bodyHash"])
         if place.message_id == draft.message_id:
             draft.stored(place)
             self._parts.on_committed([committed_entry(draft, place)])
         else:
             draft.matches(place, entry["bodyHash"])
-
-
-def _places_behind(head: int, drafts: Sequence[Draft]) -> list[Placed]:
-    now = utc_now()
-    return [Placed(draft.message_id, head + number, now) for number, draft in enumerate(drafts, start=1)]
-
-
-def _documents(drafts: Sequence[Draft], places: Sequence[Placed]) -> list[Document]:
-    return [draft.document(place.seq, place.created_at) for draft, place in zip(drafts, places, strict=True)]
-
-
-def _deadline(drafts: Sequence[Draft]) -> float:
-    """The last one's time: who gave up before that asks again, and must not cost the others theirs."""
-    return max(draft.deadline for draft in drafts)

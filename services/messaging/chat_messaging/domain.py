@@ -1,14 +1,14 @@
 """The rules of the room log: what an entry is, how it is stored, and how clients see it. No I/O."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
 from bson import ObjectId
-from chat_shared.contracts.base import format_timestamp
+from chat_shared.contracts.base import format_timestamp, utc_now
 from chat_shared.contracts.internal import SendError, SendResult
 from chat_shared.errors import ChatError, OutcomeUnknown
 
@@ -167,6 +167,27 @@ def message_view(room_id: str, key: MessageKey, body: Body, placed: Placed) -> d
 def frame_of(view: dict[str, Any]) -> str:
     """Return the `new-message` frame of a message: what every gateway writes as it is."""
     return f"{FRAME_HEAD}{orjson.dumps(view).decode()}]"
+
+
+def placed_of(entry: Mapping[str, Any]) -> Placed:
+    """Return where a stored entry is."""
+    return Placed(entry["_id"], entry["seq"], entry["ts"])
+
+
+def places_behind(head: int, drafts: Sequence[Draft]) -> list[Placed]:
+    """Return the places that drafts get behind a head, in their order."""
+    now = utc_now()
+    return [Placed(draft.message_id, head + number, now) for number, draft in enumerate(drafts, start=1)]
+
+
+def documents_of(drafts: Sequence[Draft], places: Sequence[Placed]) -> list[dict[str, Any]]:
+    """Return drafts as entries at these places."""
+    return [draft.document(place.seq, place.created_at) for draft, place in zip(drafts, places, strict=True)]
+
+
+def last_deadline(drafts: Sequence[Draft]) -> float:
+    """The last one's time: who gave up before that asks again, and must not cost the others theirs."""
+    return max(draft.deadline for draft in drafts)
 
 
 def committed_entry(draft: Draft, placed: Placed) -> Committed:

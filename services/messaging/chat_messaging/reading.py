@@ -7,7 +7,7 @@ from chat_shared.crypto import DecryptionFailed
 from chat_shared.logging import get_logger
 from chat_shared.mongo import Document
 
-from chat_messaging.domain import Body, Committed, MessageKey, Placed, frame_of, message_view
+from chat_messaging.domain import Body, Committed, MessageKey, frame_of, message_view, placed_of
 from chat_messaging.metrics import UNREADABLE
 from chat_messaging.room_keys import RoomKeys
 from chat_messaging.store.room_log import RoomLogStore
@@ -73,8 +73,3 @@ class Reader:
             message_key = MessageKey(sender_id, entry["clientMessageId"])
             views.append(message_view(room_id, message_key, body, placed_of(entry)))
         return views
-
-
-def placed_of(entry: Document) -> Placed:
-    """Return where a stored entry is."""
-    return Placed(entry["_id"], entry["seq"], entry["ts"])
