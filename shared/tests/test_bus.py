@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import aio_pika
 import pytest
+from chat_faults.network import Links
 from chat_local.stack import Stack
 from chat_shared.bus import EXCHANGE, Bus, dead_letter_queue
 from chat_shared.bus.bus import PREFETCH
@@ -14,7 +15,6 @@ from chat_shared.errors import Unavailable
 from chat_shared.ids import uuid7
 from chat_shared.testing import eventually
 from chat_shared.testing.queues import Inbox, drain, open_channel
-from chat_shared.testing.tcp_proxy import TcpProxy
 from yarl import URL
 
 TRIES = len(PAUSES) + 1
@@ -212,7 +212,8 @@ async def test_a_silent_broker_is_given_up(
     """A network that swallows everything closes no connection; a listener would be deaf and not know it."""
     monkeypatch.setattr("chat_shared.bus.link.HEARTBEAT_SECONDS", 1)
     broker = URL(backing.amqp_url)
-    async with TcpProxy(str(broker.host), int(broker.port or 0)) as proxy:
-        bus = await open_bus(url=str(broker.with_port(proxy.port)))
-        proxy.swallow(True)
+    async with Links("bus") as links:
+        port = await links.open("broker", int(broker.port or 0))
+        bus = await open_bus(url=str(broker.with_port(port)))
+        await links.set("broker", hole_up=True, hole_down=True)
         await eventually(lambda: not bus.is_connected, timeout=15)

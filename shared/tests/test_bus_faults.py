@@ -8,6 +8,7 @@ from pathlib import Path
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractQueue
+from chat_faults.network import Links
 from chat_local.stack import Stack
 from chat_shared.bus import Bus, dead_letter_queue
 from chat_shared.bus.link import Link
@@ -16,10 +17,10 @@ from chat_shared.errors import Unavailable
 from chat_shared.metrics import BUS_REBUILDS, DEAD_LETTERS, QUEUE_WAITING
 from chat_shared.testing import eventually
 from chat_shared.testing.queues import Inbox, depth, open_channel, set_aside
-from chat_shared.testing.tcp_proxy import TcpProxy
 from yarl import URL
 
 QUEUE = "rooms.accounts"
+LINK = "broker"
 
 OpenBus = Callable[..., Awaitable[Bus]]
 
@@ -153,15 +154,16 @@ async def test_a_lost_confirm_is_a_duplicate_at_worst(open_bus: OpenBus, backing
     inbox, event = Inbox(), deletion()
     await open_bus(lambda bus: bus.consume(QUEUE, inbox.handle))
     broker = URL(backing.amqp_url)
-    async with TcpProxy(str(broker.host), int(broker.port or 0)) as proxy:
-        publisher = await open_bus(url=str(broker.with_port(proxy.port)))
-        proxy.swallows_answers = True
+    async with Links("bus") as links:
+        port = await links.open(LINK, int(broker.port or 0))
+        publisher = await open_bus(url=str(broker.with_port(port)))
+        await links.set(LINK, hole_down=True)
         began = time.monotonic()
         with pytest.raises(Unavailable):
             await publisher.publish([event])
         assert 4.5 < time.monotonic() - began < 6
         await eventually(lambda: inbox.handled == [event.event_id])
-        proxy.swallows_answers = False
+        await links.set(LINK)
         await eventually(lambda: publisher.is_connected, timeout=10)
         await publisher.publish([event])
         await eventually(lambda: inbox.handled == [event.event_id] * 2)
@@ -172,9 +174,10 @@ async def test_who_publishes_when_the_connection_is_given_up_can_go_on(
 ) -> None:
     """The library answers with a cancellation, which would end a relay for good."""
     broker = URL(backing.amqp_url)
-    async with TcpProxy(str(broker.host), int(broker.port or 0)) as proxy:
-        publisher = await open_bus(url=str(broker.with_port(proxy.port)))
-        proxy.swallow(True)
+    async with Links("bus") as links:
+        port = await links.open(LINK, int(broker.port or 0))
+        publisher = await open_bus(url=str(broker.with_port(port)))
+        await links.set(LINK, hole_up=True, hole_down=True)
         monkeypatch.setattr("chat_shared.bus.bus.CONFIRM_SECONDS", 1)
         first = asyncio.create_task(publisher.publish([deletion()]))
         await asyncio.sleep(0)

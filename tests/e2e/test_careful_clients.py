@@ -6,16 +6,16 @@ import random
 import secrets
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
+from chat_faults.network import Links
 from chat_shared.testing import ApiClient, NewRoom, NewUser, User, eventually
 from chat_shared.testing.careful_client import CarefulClient
 from chat_shared.testing.room_log import read_log
-
-from .flaky_link import FlakyLink
 
 if TYPE_CHECKING:
     from chat_local.stack import Stack
@@ -27,6 +27,7 @@ EXAMPLES = (
     ROOT / "examples" / "javascript" / "careful-client.mjs",
 )
 CUTS = 50
+LINK = "public"
 SEED = 20
 MAX_LINES = 100
 
@@ -136,7 +137,11 @@ async def test_javascript_is_cut_off_fifty_times(
     room_ids = [(await new_room(reader, *writers))["id"] for _ in range(2)]
     others = [CarefulClient(chat_url, user.id, user.access_token, room_ids) for user in writers]
     chance = random.Random(SEED)
-    async with FlakyLink(chat_url) as link, node_client(link.url, reader, room_ids) as client:
+    async with AsyncExitStack() as stack:
+        links = await stack.enter_async_context(Links(str(SEED)))
+        port = await links.open(LINK, urlsplit(chat_url).port or 80)
+        url = f"http://localhost:{port}"
+        client = await stack.enter_async_context(node_client(url, reader, room_ids))
         async with writing(others, room_ids):
             for _ in range(CUTS):
                 connected = len(client.reported("connected"))
@@ -144,9 +149,10 @@ async def test_javascript_is_cut_off_fifty_times(
                     client.send(chance.choice(room_ids))
                 await asyncio.sleep(chance.uniform(0, 0.15))
                 if chance.random() < 0.4:
-                    link.freeze()
+                    await links.set(LINK, hole_up=True, hole_down=True)
                     await asyncio.sleep(chance.uniform(0, 0.1))
-                link.reset()
+                await links.cut(LINK)
+                await links.set(LINK)
                 await eventually(
                     lambda seen=connected: len(client.reported("connected")) > seen,  # type: ignore[misc]
                     timeout=15,

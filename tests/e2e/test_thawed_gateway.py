@@ -39,6 +39,8 @@ async def test_who_was_removed_meanwhile_hears_nothing_of_what_came_after(
     frozen.kill(signal.SIGSTOP)
     thaw_at = asyncio.get_running_loop().time() + FROZEN_SECONDS
     for room_id in rooms:
+        await speaker.done("send_message", {"roomId": room_id, "content": "meanwhile"})
+    for room_id in rooms:
         await api.call("DELETE", f"/room/{room_id}/members/{member.id}", owner)
     await speaker.wait_for_many("user-left", len(rooms))
     for room_id in rooms:
@@ -46,10 +48,10 @@ async def test_who_was_removed_meanwhile_hears_nothing_of_what_came_after(
     await asyncio.sleep(thaw_at - asyncio.get_running_loop().time())
     frozen.kill(signal.SIGCONT)
 
-    after = await beside.wait_for_many("new-message", 2 * len(rooms), timeout=STALENESS_SECONDS)
-    assert [message["content"] for message in after[len(rooms) :]] == ["after"] * len(rooms)
+    after = await beside.wait_for_many("new-message", 3 * len(rooms), timeout=STALENESS_SECONDS)
+    assert [message["content"] for message in after[2 * len(rooms) :]] == ["after"] * len(rooms)
     await frozen.wait_ready(60)
     for room_id in rooms:
         await speaker.done("send_message", {"roomId": room_id, "content": "later"})
-    await beside.wait_for_many("new-message", 3 * len(rooms), timeout=STALENESS_SECONDS)
+    await beside.wait_for_many("new-message", 4 * len(rooms), timeout=STALENESS_SECONDS)
     assert [message["content"] for message in removed.events("new-message")] == ["before"] * len(rooms)

@@ -36,6 +36,7 @@ class CatchUp:
         return self._epoch.current
 
     async def _begin(self, connection: Connection, room_id: str) -> tuple[RoomFeed, Hold]:
+        await self._feeds.subscriber.settled()
         await self._memberships.require(connection, room_id)
         await self._feeds.attach(connection, [room_id])
         feed = self._feeds.get(room_id)

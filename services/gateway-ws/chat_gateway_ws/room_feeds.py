@@ -201,6 +201,7 @@ class RoomFeeds:
             self._tasks.spawn(self._fill(feed), name="feed-fill")
 
     async def _fill(self, feed: RoomFeed, target: int = 0) -> None:
+        await self.subscriber.settled()
         try:
             await feed.catch_up(target)
         except Exception as error:  # whatever it is: other rooms go on, and the next check tries again

@@ -29,6 +29,11 @@ DEAF_SECONDS = 5.0
 CONFIRM_SECONDS = 3.0
 MAX_BACKOFF_SECONDS = 2.0
 CHUNK = 500
+STALL_SECONDS = 1.5
+"""So long without a look at the connection, and this process stood still."""
+BACKLOG_SECONDS = 1.0
+BACKLOG_MESSAGES = 20_000
+BACKLOG_END_SECONDS = 0.05
 
 
 class SubscriptionDeaf(Exception):
@@ -63,6 +68,9 @@ class Subscriber:
         self._on_message = on_message
         self._on_resubscribed = on_resubscribed
         self._pubsub: Any = None
+        self._read_at = 0.0
+        """When all that had come was handled last."""
+        self._handled = asyncio.Event()
         self._confirmations: dict[str, asyncio.Future[None]] = {}
         self._tasks = TaskSet()
 
@@ -87,6 +95,20 @@ class Subscriber:
             raise Unavailable("Redis pub/sub is not connected")
         if not self._canary.is_heard:
             raise Unavailable("Redis pub/sub is connected and brings nothing")
+
+    async def settled(self) -> None:
+        """Return once all is handled that came while this process stood still; at once in ordinary times.
+
+        Whoever reads the log for somebody waits here first: the end of their membership may be among it.
+        """
+        if self._stood_still():
+            self._handled.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BACKLOG_SECONDS * 2):
+                    await self._handled.wait()
+
+    def _stood_still(self) -> bool:
+        return self._pubsub is not None and time.monotonic() - self._read_at > STALL_SECONDS
 
     async def subscribe(self, channels: Iterable[str]) -> None:
         """Subscribe and return when Redis has confirmed: later messages will arrive.
@@ -137,6 +159,7 @@ class Subscriber:
                 await pubsub.subscribe(*wanted)
                 subscribed.update(wanted)
         self._pubsub = pubsub
+        self._read_at = time.monotonic()
         self._canary.begin()
         self._tasks.spawn(self._catch_up(), name="redis-resubscribed")
 
@@ -149,13 +172,15 @@ class Subscriber:
         # are the ends of memberships, before the messages that those who left must not get.
         silent = 0.0
         while True:
-            message = await self._pubsub.get_message(ignore_subscribe_messages=False, timeout=READ_SECONDS)
-            now = time.monotonic()
-            if message is not None:
-                silent = 0.0
-                self._dispatch(message)
-            else:
-                silent += READ_SECONDS
+            message = await self._next_message(READ_SECONDS)
+            messages = [] if message is None else [message]
+            if self._stood_still():
+                messages = await self._with_backlog(messages)
+            silent = 0.0 if messages else silent + READ_SECONDS
+            for each in messages:
+                self._dispatch(each)
+            self._read_at = now = time.monotonic()
+            self._handled.set()
             if silent > DEAF_SECONDS:
                 raise SubscriptionDeaf("silent")
             if self._canary.is_lost:
@@ -164,6 +189,25 @@ class Subscriber:
                 pinged_at = now
                 async with asyncio.timeout(1):
                     await self._pubsub.ping()
+
+    async def _next_message(self, timeout: float) -> dict[str, Any] | None:
+        message: dict[str, Any] | None = await self._pubsub.get_message(
+            ignore_subscribe_messages=False, timeout=timeout
+        )
+        return message
+
+    async def _with_backlog(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return these and all that came while this process stood still, facts before messages.
+
+        Who was removed meanwhile was a member when the first of these messages were said, and is none now.
+        """
+        until = time.monotonic() + BACKLOG_SECONDS
+        while len(messages) < BACKLOG_MESSAGES and time.monotonic() < until:
+            message = await self._next_message(BACKLOG_END_SECONDS)
+            if message is None:
+                break
+            messages.append(message)
+        return sorted(messages, key=lambda each: each["channel"].decode() not in self._further)
 
     def _dispatch(self, message: dict[str, Any]) -> None:
         if message["type"] == "message":
