@@ -20,7 +20,7 @@ class CloseReason:
 SLOW = CloseReason(
     "slow",
     True,
-    "more than 512 packets or 1 MiB waited for over a second, or the client took nothing for ten seconds",
+    "more than 512 packets or 1 MiB waited for over a second, or the client took nothing for eight seconds",
     "reconnect and `sync`",
 )
 INCOMPLETE = CloseReason(

@@ -20,7 +20,7 @@ from chat_gateway_ws.server import ChatServer
 log = get_logger(__name__)
 
 WALK_SECONDS = 1.0
-STUCK_WALKS = 9
+STUCK_WALKS = 7
 """So many walks without anything getting off, and a client is closed before ten seconds are over."""
 UNSENT_IN_KERNEL = 131_072
 _TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
