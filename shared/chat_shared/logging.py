@@ -64,7 +64,9 @@ def configure_logging(service: str, instance: str, level: str) -> None:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
     # uvicorn's own lines hold query strings, and a client may put anything there.
-    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # `Bus` reports a lost connection itself
+    # What needs a connection reports that it is lost; these tell of their own upkeep, as errors.
+    for name in ("aiormq", "pymongo.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     for name in ("uvicorn.error", "aio_pika", "pymongo", "asyncio", "engineio", "socketio"):
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service, instance=instance)
