@@ -48,7 +48,7 @@ lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/lint-imports
 
 contracts: setup ## Write shared/contracts from the models
-	$(BIN)/python tests/contracts/generate.py
+	PYTHONPATH=examples/python $(BIN)/python tests/contracts/generate.py
 
 clean: ## Remove data, logs and secrets of `make run`, and all caches
 	rm -rf .chat .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(JS)/node_modules

@@ -19,6 +19,7 @@ import chat_messaging.settings
 import chat_rooms.main
 import chat_rooms.settings
 import yaml
+from chat_faults.catalogue import CATALOGUE
 from chat_shared.settings import ServiceSettings
 from fastapi import FastAPI
 
@@ -26,6 +27,7 @@ from fastapi import FastAPI
 sys.path.insert(0, str(Path(__file__).parent))
 from asyncapi import asyncapi_document
 from close_reasons_table import with_close_reasons
+from faults_table import with_faults
 from settings_table import settings_page
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +55,8 @@ async def documents() -> dict[str, str]:
     files["docs/settings.md"] = settings_page({name: settings for name, (_, settings) in SERVICES.items()})
     page = "docs/socket-protocol.md"
     files[page] = with_close_reasons((ROOT / page).read_text(), chat_gateway_ws.close_reasons.CLOSE_REASONS)
+    page = "docs/guarantees.md"
+    files[page] = with_faults((ROOT / page).read_text(), CATALOGUE)
     return files
 
 

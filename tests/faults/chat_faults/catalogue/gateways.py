@@ -9,7 +9,7 @@ from chat_faults.measure import percentile, return_times
 from chat_faults.rig import DRAIN_SECONDS
 
 FREEZE_SECONDS = 25.0
-CUT_SECONDS = 20.0
+CUT_SECONDS = 10.0
 TRUSTED_AGAIN_SECONDS = 12.0
 """After this, gateways send to a process again that had not answered."""
 BACK_SECONDS = 10.0
@@ -62,14 +62,14 @@ async def freezes(run: Run) -> AsyncIterator[None]:
 
 @fault(
     "F29",
-    f"For {CUT_SECONDS:g} s no answer of a messaging process comes back, later no request reaches it",
+    f"For {CUT_SECONDS:g} s no answer of a messaging process comes back, then no request reaches it",
     "the deadline passes, clients repeat, nothing is stored twice",
 )
 async def one_way_cut(run: Run) -> AsyncIterator[None]:
     victim = run.rng.choice(run.rig.instances("messaging"))
     for direction in ("hole_down", "hole_up"):
         async with run.rig.links.broken(victim, **{direction: True}):
-            await asyncio.sleep(CUT_SECONDS / 2)
+            await asyncio.sleep(CUT_SECONDS)
         await asyncio.sleep(TRUSTED_AGAIN_SECONDS)
     yield
     repeats = sum(max(0, message.attempts - 1) for message in run.load.sent)
