@@ -91,12 +91,6 @@ class ReplicaSet:
         """Ask a primary to hand over and not to come back for some seconds."""
         await self._command(name, {"replSetStepDown": seconds, "secondaryCatchUpPeriodSecs": 5})
 
-    async def operations(self) -> int:
-        """Return how many reads the primary has served (queries and commands of aggregation)."""
-        status = await self._command(await self.primary(), {"serverStatus": 1})
-        metrics = (status or {})["metrics"]["commands"]
-        return int(metrics["find"]["total"]) + int(metrics["aggregate"]["total"])
-
     async def _find(self, role: str) -> str | None:
         for name, process in self.processes.items():
             if process.is_running and ((await self._command(name, {"hello": 1})) or {}).get(role):

@@ -14,8 +14,9 @@ from chat_shared.testing import ApiClient, User, eventually
 from chat_shared.testing.delivery_checker import Verdict, check_delivery
 from chat_shared.testing.room_log import read_log
 
-from chat_faults.effects import missing_effects, queue_depths
+from chat_faults.effects import missing_effects
 from chat_faults.fault import Fault, Run
+from chat_faults.inspection import dead_letters
 from chat_faults.load import Load, make_users
 from chat_faults.measure import Figure, catch_up_times, longest_silence
 from chat_faults.rig import Rig
@@ -133,7 +134,7 @@ class Runner:
         result.verdict.leak = witness.leaks()
         run.require(witness.removed_at is not None, "the removal of a member never succeeded")
         run.findings += await missing_effects(self._rig.replica_set.url, self._rig.services.amqp_url, heads)
-        dead = {queue: n for queue, n in (await _dead_letters(self._rig)).items() if n}
+        dead = await dead_letters(self._rig)
         run.require(not dead, f"dead letters: {dead}")
         _common_figures(run)
 
@@ -142,10 +143,6 @@ def _describe(error: Exception, what: str) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     places = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
     return f"{what}: {error!r:.500} at {places}"
-
-
-async def _dead_letters(rig: Rig) -> dict[str, int]:
-    return await queue_depths(rig.services.amqp_url, dead=True)
 
 
 async def _remove(witness: Witness, api: ApiClient, after: float) -> None:
