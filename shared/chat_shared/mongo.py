@@ -1,9 +1,11 @@
 """The connection to MongoDB, with explicit timeouts and concerns."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import pymongo.lock
 from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
@@ -31,6 +33,20 @@ RETRY_SECONDS = 1.0
 
 #: Acknowledged by a majority of the replica set, each with the write in its journal.
 DURABLE = WriteConcern(w="majority", j=True)
+
+
+async def _wait_in_this_task(awaitable: Awaitable[ResultT], timeout: float | None) -> ResultT:
+    """Do what `asyncio.wait_for` does since Python 3.12."""
+    async with asyncio.timeout(timeout):
+        return await awaitable
+
+
+if sys.version_info < (3, 12):
+    # The driver waits for its conditions with `wait_for`, which up to 3.11 does so in a task of its own. When
+    # the wait times out and its caller is cancelled while that task takes the lock again, the caller leaves
+    # without it: the lock is released by one who does not hold it, then held by one who is gone, and the
+    # whole client hangs for good. It takes no more than an election and a request whose time is over.
+    pymongo.lock.wait_for = _wait_in_this_task  # type: ignore[attr-defined, assignment]
 
 
 class Mongo:
