@@ -63,7 +63,7 @@ class Sweep:
         left_out: set[str] = set()
         while await self._leases.hold(LEASE, LEASE_DURATION):
             now = utc_now()
-            entries = await self._store.pending(now - self._after, BATCH, left_out)
+            entries = await self._store.pending(now, self._after, BATCH, left_out)
             OUTBOX_DEPTH.set(len(entries))
             OUTBOX_AGE.set(_age(entries, now))
             if not entries or not await self._publish(entries, left_out):

@@ -54,7 +54,7 @@ class Parts:
             after_seconds=1,
         )
 
-    async def leave_behind(self, room_id: str, count: int) -> None:
+    async def leave_behind(self, room_id: str, count: int, *, age: timedelta = timedelta(minutes=1)) -> None:
         """Store entries as a process that died right after it had stored them."""
         key = await self.keys.for_writing(room_id)
         plaintext, entries = Body("x", "text", None).to_bytes(), []
@@ -70,14 +70,14 @@ class Parts:
                     "type": "message",
                     "cipher": key.seal(room_id, message_id, message_key, plaintext),
                     "bodyHash": key.hash(message_key, plaintext),
-                    "ts": utc_now() - timedelta(minutes=1),
+                    "ts": utc_now() - age,
                     "pub": 0,
                 }
             )
         await self.log.insert(entries, timeout=10)
 
     async def pending(self) -> set[str]:
-        return {str(entry["roomId"]) for entry in await self.log.pending(utc_now(), 10_000)}
+        return {str(entry["roomId"]) for entry in await self.log.pending(utc_now(), timedelta(0), 10_000)}
 
 
 @pytest.fixture
@@ -114,3 +114,18 @@ async def test_a_room_whose_key_does_not_open_keeps_no_other_waiting(
 
 async def _only(parts: Parts, room_id: str) -> bool:
     return await parts.pending() == {room_id}
+
+
+async def test_an_entry_from_the_future_is_left_behind_too(parts: Parts) -> None:
+    """A process whose clock is ahead dies like any other."""
+    await parts.leave_behind(f"{3:024x}", 2, age=timedelta(minutes=-10))
+    await parts.sweep.start()
+    try:
+        await eventually(lambda: _none(parts), timeout=10)
+    finally:
+        await parts.sweep.stop()
+
+
+async def _none(parts: Parts) -> bool:
+    in_future = await parts.log.pending(utc_now() + timedelta(hours=1), timedelta(0), 10)
+    return not in_future

@@ -1,10 +1,12 @@
-"""Collection `leases`: work that one process does at a time."""
+"""Collection `leases`: work that one process does at a time.
+
+Time is MongoDB's: by the clock of a process that was ahead when it died, nobody would follow it for as long.
+"""
 
 from datetime import timedelta
 
-from chat_shared.contracts.base import utc_now
 from chat_shared.mongo import Mongo
-from pymongo.errors import DuplicateKeyError
+from pymongo import ReturnDocument
 
 
 class LeaseStore:
@@ -17,16 +19,16 @@ class LeaseStore:
 
     async def hold(self, name: str, duration: timedelta) -> bool:
         """Take or renew a lease; tell whether it is ours for `duration` from now."""
-        now = utc_now()
-        try:
-            await self._leases.update_one(
-                {"_id": name, "$or": [{"owner": self._owner}, {"until": {"$lt": now}}]},
-                {"$set": {"owner": self._owner, "until": now + duration}},
-                upsert=True,
-            )
-        except DuplicateKeyError:
-            return False  # somebody else's, and not over
-        return True
+        is_free = {"$or": [{"$eq": ["$owner", self._owner]}, {"$lt": ["$until", "$$NOW"]}]}
+        until = {"$add": ["$$NOW", duration // timedelta(milliseconds=1)]}
+        ours = {
+            "owner": {"$cond": [is_free, self._owner, "$owner"]},
+            "until": {"$cond": [is_free, until, "$until"]},
+        }
+        lease = await self._leases.find_one_and_update(
+            {"_id": name}, [{"$set": ours}], upsert=True, return_document=ReturnDocument.AFTER
+        )
+        return lease is not None and lease["owner"] == self._owner
 
     async def release(self, name: str) -> None:
         """Give a lease up, if it is ours."""

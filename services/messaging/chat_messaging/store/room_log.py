@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pymongo
 from bson import ObjectId
@@ -176,10 +176,17 @@ class RoomLogStore:
             return await cursor.to_list()
 
     async def pending(
-        self, older_than: datetime, limit: int, without_rooms: Collection[str] = ()
+        self, now: datetime, after: timedelta, limit: int, without_rooms: Collection[str] = ()
     ) -> list[Document]:
-        """Return committed entries that were not published in time, in the order of their rooms."""
-        query: Document = {"pub": PENDING, "ts": {"$lt": older_than}}
+        """Return committed entries that were not published within `after`, in the order of their rooms.
+
+        An entry from the future is one of them: whose clock is ahead may be gone, and to publish twice is no
+        harm.
+        """
+        query: Document = {
+            "pub": PENDING,
+            "$or": [{"ts": {"$lt": now - after}}, {"ts": {"$gt": now + after}}],
+        }
         if without_rooms:
             query["roomId"] = {"$nin": [ObjectId(room_id) for room_id in without_rooms]}
         with pymongo.timeout(READ_LIMIT_SECONDS):
