@@ -10,6 +10,7 @@ import orjson
 from chat_shared.lifecycle import TaskSet, run_forever
 from chat_shared.logging import get_logger
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from chat_messaging.crash_points import CrashPoints
@@ -22,6 +23,8 @@ PUBLISH_SECONDS = 1.0
 MAX_WAITING = 20_000
 HEAD_TTL_SECONDS = 7 * 24 * 3600
 SCAN_COUNT = 1_000
+RAISE_AGAIN_SECONDS = 1.0
+MAX_UNRAISED = 100_000
 
 #: The head only goes up, whoever writes it last.
 _RAISE_HEAD = """
@@ -64,12 +67,16 @@ class Fanout:
         self._crash_points = crash_points
         self._on_published = on_published
         self._waiting: list[Committed] = []
+        self._unraised: dict[str, int] = {}
+        """Rooms whose head Redis did not take: until it does, no gateway can see that it missed something."""
         self._wake = asyncio.Event()
         self._tasks = TaskSet()
 
     async def start(self) -> None:
         """Publish in the background what `enqueue` brings."""
         self._tasks.spawn(run_forever(self._publish_next, name="fanout", pause=0), name="fanout")
+        again = run_forever(self._raise_again, name="heads-again", pause=RAISE_AGAIN_SECONDS)
+        self._tasks.spawn(again, name="heads-again")
 
     async def stop(self) -> None:
         """Publish what waits, then stop."""
@@ -100,15 +107,38 @@ class Fanout:
                 for room_id, of_room in by_room(entries).items():
                     frames = [(entry.placed.seq, entry.frame) for entry in of_room]
                     pipeline.publish(room_channel(room_id), orjson.dumps(frames))
-                    head = [of_room[-1].placed.seq, HEAD_TTL_SECONDS]
-                    await self._raise_head(keys=[head_key(room_id)], args=head, client=pipeline)
+                    await self._queue_head(pipeline, room_id, of_room[-1].placed.seq)
                 await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
+            self._remember_unraised(entries)
             PUBLISH_FAILURES.labels("redis").inc(len(entries))
             log.warning("fan-out left to the sweep", entries=len(entries), error=repr(error)[:200])
             return False
         return True
 
+    async def _queue_head(self, pipeline: Pipeline, room_id: str, seq: int) -> None:
+        await self._raise_head(keys=[head_key(room_id)], args=[seq, HEAD_TTL_SECONDS], client=pipeline)
+
+    def _remember_unraised(self, entries: Sequence[Committed]) -> None:
+        for entry in entries:
+            if len(self._unraised) < MAX_UNRAISED or entry.room_id in self._unraised:
+                self._unraised[entry.room_id] = max(entry.placed.seq, self._unraised.get(entry.room_id, 0))
+
+    async def _raise_again(self) -> None:
+        """Raise the heads that Redis did not take; gateways that look at them fetch what they missed."""
+        if not self._unraised:
+            return
+        heads, self._unraised = self._unraised, {}
+        try:
+            async with asyncio.timeout(PUBLISH_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
+                for room_id, seq in heads.items():
+                    await self._queue_head(pipeline, room_id, seq)
+                await pipeline.execute()
+        except (RedisError, OSError, TimeoutError):
+            for room_id, seq in heads.items():
+                self._unraised[room_id] = max(seq, self._unraised.get(room_id, 0))
+
     async def forget(self, room_id: str) -> None:
         """Remove what Redis keeps of a deleted room."""
+        self._unraised.pop(room_id, None)
         await self._redis.delete(head_key(room_id))
