@@ -5,6 +5,8 @@ not go on hearing for as long. Nothing here is sure: what gets lost on this way 
 """
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 import orjson
@@ -32,6 +34,8 @@ log = get_logger(__name__)
 CHANNEL = "facts"
 KEYS = (MemberJoined.key, MemberLeft.key, RoomDeleted.key, SessionRevoked.key)
 MAX_AT_ONCE = 1_000
+TOLD_SECONDS = 0.5
+"""How long the answer to a change waits for others to be told: Redis may be away."""
 
 
 class _Fact(StrictModel):
@@ -64,6 +68,8 @@ class FastLane:
         self._owner = owner
         self._told: frozenset[str] = frozenset()
         self._wake = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
+        """Those who wait until what they committed is told."""
         self._tasks = TaskSet()
 
     async def start(self) -> None:
@@ -78,21 +84,48 @@ class FastLane:
         """Something was committed; returns at once."""
         self._wake.set()
 
+    async def told(self) -> None:
+        """Return when all that was committed before is told, or after `TOLD_SECONDS`."""
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(told)
+        self._wake.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TOLD_SECONDS):
+                await told
+
+    async def tell_again(self, room_ids: Sequence[str]) -> None:
+        """Tell all that waits in the outbox about these rooms, whoever committed it, before this returns."""
+        query = {"roomId": {"$in": list(room_ids)}, "key": {"$in": KEYS}}
+        rows = await self._rows.find(query).sort("_id", DESCENDING).limit(MAX_AT_ONCE).to_list()
+        await self._publish(rows[::-1])
+
     async def _tell_next(self) -> None:
         await self._wake.wait()
         self._wake.clear()
+        waiting, self._waiting = self._waiting, []
+        try:
+            await self._tell_fresh()
+        finally:
+            for told in waiting:
+                if not told.done():
+                    told.set_result(None)
+
+    async def _tell_fresh(self) -> None:
         # The transaction itself does not know whether it will commit, or how often it will be tried: only
         # what is stored is a fact. A row whose lease is over is old news, for the sweep alone.
         query = {"leasedUntil": {"$gt": utc_now()}, "owner": self._owner, "key": {"$in": KEYS}}
         fresh = await self._rows.find(query).sort("_id", DESCENDING).limit(MAX_AT_ONCE).to_list()
-        facts = [
-            encode_fact(row["key"], row["body"]) for row in reversed(fresh) if row["_id"] not in self._told
-        ]
+        news = [row for row in reversed(fresh) if row["_id"] not in self._told]
         self._told = frozenset(row["_id"] for row in fresh)
+        await self._publish(news)
+
+    async def _publish(self, rows: Sequence[Document]) -> None:
+        if not rows:
+            return
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
-                for fact in facts:
-                    pipeline.publish(CHANNEL, fact)
+                for row in rows:
+                    pipeline.publish(CHANNEL, encode_fact(row["key"], row["body"]))
                 await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
-            log.warning("facts are left to rabbitmq", facts=len(facts), error=repr(error)[:100])
+            log.warning("facts are left to rabbitmq", facts=len(rows), error=repr(error)[:100])

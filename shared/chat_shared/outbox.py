@@ -5,6 +5,7 @@ owner did not publish it in time takes it over. (Richardson, Microservices Patte
 """
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from pymongo import ASCENDING, ReturnDocument
@@ -38,6 +39,7 @@ class Outbox:
         self._bus = bus
         self._owner = instance
         self._wake = asyncio.Event()
+        self._has_swept = False
         self._tasks = TaskSet()
         self._fast_lane = FastLane(self._rows, redis, owner=instance) if redis is not None else None
         mongo.prepare_with(self._create_indexes)
@@ -56,6 +58,7 @@ class Outbox:
             "_id": event.event_id,
             "key": event.key,
             "body": event.model_dump_json(),
+            "roomId": getattr(event, "room_id", None),
             "owner": self._owner,
             "leasedUntil": utc_now() + LEASE,
         }
@@ -65,6 +68,22 @@ class Outbox:
         self._wake.set()
         if self._fast_lane is not None:
             self._fast_lane.wake()
+
+    async def told(self) -> None:
+        """Return when urgent facts that were committed before are told, or cannot be waited for any longer.
+
+        Who has the answer to a change may rely on it, even if this process dies the moment after.
+        """
+        if self._fast_lane is not None:
+            await self._fast_lane.told()
+
+    async def tell_again(self, room_ids: Sequence[str]) -> None:
+        """Tell urgent facts about these rooms that were not published yet, whoever committed them.
+
+        A process may have died between its commit and this; then the one who is asked next has to.
+        """
+        if self._fast_lane is not None:
+            await self._fast_lane.tell_again(room_ids)
 
     async def start(self) -> None:
         """Begin to publish: own rows when woken, other processes' rows when their lease is over."""
@@ -98,8 +117,14 @@ class Outbox:
         await self._mongo.wait_prepared()
         if not self._bus.is_connected:
             return
+        if not self._has_swept:  # what a process of this name left when it died needs no lease to end
+            await self._publish_own()
+            self._has_swept = True
+        now = utc_now()
+        # No lease lasts that long: a clock that is ahead wrote it, and its owner may be gone.
+        impossible = now + 2 * LEASE
         while row := await self._rows.find_one_and_update(
-            {"leasedUntil": {"$lt": utc_now()}},
+            {"$or": [{"leasedUntil": {"$lt": now}}, {"leasedUntil": {"$gt": impossible}}]},
             {"$set": {"owner": self._owner, "leasedUntil": utc_now() + LEASE}},
             sort=[("leasedUntil", ASCENDING), ("_id", ASCENDING)],
             return_document=ReturnDocument.AFTER,

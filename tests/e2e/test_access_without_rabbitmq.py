@@ -3,14 +3,17 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from bson import ObjectId
 from chat_shared.contracts.events import MemberLeft, RoomUpdated
 from chat_shared.fast_lane import CHANNEL, encode_fact
 from chat_shared.redis import connect_redis
 from chat_shared.testing import ApiClient, Connect, NewRoom, NewUser, SocketClient, User, eventually
+from pymongo import AsyncMongoClient
 
 if TYPE_CHECKING:
     from chat_local.stack import Stack
@@ -51,11 +54,48 @@ async def leaves_within(socket: SocketClient, user: User, seconds: float) -> Non
     await socket.wait_for("user-left", lambda left: left["userId"] == user.id, timeout=seconds)
 
 
+async def commit_removal_and_die(stack: "Stack", room_id: str, user: User) -> None:
+    """Leave what a process of rooms leaves that dies between its commit and telling others."""
+    event = MemberLeft(room_id=room_id, user_id=user.id, reason="removed", rev=1_000, member_count=1)
+    long_ago = datetime.now(UTC) - timedelta(minutes=1)
+    row = {
+        "_id": event.event_id,
+        "key": event.key,
+        "body": event.model_dump_json(),
+        "roomId": room_id,
+        "owner": "rooms-that-died",
+        "leasedUntil": long_ago,
+    }
+    async with AsyncMongoClient[dict[str, Any]](stack.mongo_url) as client:
+        database = client["chat_rooms"]
+        await database["outbox"].insert_one(row)
+        gone = {"roomId": ObjectId(room_id), "userId": ObjectId(user.id)}
+        assert (await database["memberships"].delete_one(gone)).deleted_count == 1
+
+
 async def hears_what_rabbitmq_brings(api: ApiClient, owner: User, room_id: str, socket: SocketClient) -> None:
     """Wait until a socket hears a fact that RabbitMQ alone carries: those before it have come, too."""
     name = f"renamed {time.monotonic_ns()}"
     await api.data("PATCH", f"/room/{room_id}", owner, json={"roomName": name})
     await socket.wait_for("room-updated", lambda room: room["roomName"] == name, timeout=RECOVERY_SECONDS)
+
+
+async def test_who_is_told_that_somebody_is_gone_can_rely_on_it(
+    restored: "Stack", api: ApiClient, new_user: NewUser, new_room: NewRoom, connect: Connect
+) -> None:
+    """The process that removed them died before it told others, and the owner asks once more."""
+    owner, member = await new_user(), await new_user()
+    room_id = (await new_room(owner, member))["id"]
+    beside, removed = await connect(owner, gateway=1), await connect(member, gateway=0)
+    await stop(restored, "rabbitmq")
+    await commit_removal_and_die(restored, room_id, member)
+
+    response = await api.send("DELETE", f"/room/{room_id}/members/{member.id}", owner)
+    assert response.status_code == 404
+    await leaves_within(beside, member, ONE_SECOND)
+    await beside.done("send_message", {"roomId": room_id, "content": "after"})
+    await beside.wait_for("new-message")
+    assert removed.events("new-message") == []
 
 
 async def test_a_removal_reaches_the_other_gateway_without_rabbitmq(

@@ -71,6 +71,7 @@ class SessionEnd:
         for session_id in ended:
             pipeline.set(revocation_key(session_id), b"1", ex=self._mark_seconds)
         try:
+            await self._outbox.told()
             await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("ended sessions could not be marked in redis", error=repr(error))

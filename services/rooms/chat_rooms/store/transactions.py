@@ -7,6 +7,7 @@ from typing import TypeVar
 from bson import ObjectId
 from chat_shared.contracts.base import utc_now
 from chat_shared.contracts.events import Event
+from chat_shared.errors import ChatError
 from chat_shared.mongo import Mongo
 from chat_shared.outbox import Outbox
 from pymongo import ASCENDING, ReturnDocument
@@ -43,6 +44,8 @@ class Transactions:
     async def run(self, work: Callable[["Transaction"], Awaitable[ResultT]], *keys: str) -> ResultT:
         """Run `work` in a transaction, publish its events after the commit, return its result.
 
+        When it returns, or refuses, gateways have been told who lost their place, as long as Redis is there.
+
         Args:
             work: may be repeated; it must read what it decides on within the transaction.
             keys: ids of the room and the user that change.
@@ -51,9 +54,15 @@ class Transactions:
         async def within(session: AsyncClientSession) -> ResultT:
             return await work(Transaction(session, self._collections, self._outbox))
 
-        async with self._turns.take(*keys):
-            result = await self._mongo.transaction(within)
+        try:
+            async with self._turns.take(*keys):
+                result = await self._mongo.transaction(within)
+        except ChatError:
+            # It may be refused for what another process changed and did not live to tell.
+            await self._outbox.tell_again(keys)
+            raise
         self._outbox.flush()
+        await self._outbox.told()
         return result
 
 
