@@ -1,6 +1,7 @@
 """`make verify`: run faults on a rig of their own and say whether every promise was kept."""
 
 import asyncio
+import logging
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ def main(
 ) -> None:
     """Break the system on purpose, under load, and check that nothing acknowledged was lost."""
     allow_many_sockets()
+    logging.getLogger("engineio.client").setLevel(logging.CRITICAL)  # that we break connections is no news
     faults = [each.scaled(load) for each in _choose(fault)]
     seeds = [int(seed)] if seed else list(SEEDS)
     folder = Path(tempfile.mkdtemp(prefix="chat-verify-"))

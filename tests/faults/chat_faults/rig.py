@@ -49,10 +49,9 @@ SETTINGS = {
 class Rig:
     """The running system, its processes by name, and its links."""
 
-    def __init__(self, folder: Path, links: Links, seed: str, messaging: int = 2) -> None:
+    def __init__(self, folder: Path, links: Links, messaging: int = 2) -> None:
         """`messaging`: how many processes of messaging."""
         self.links = links
-        self.seed = seed
         self._messaging = messaging
         self._servers = StateFolder(folder / "mongod")
         self._ports = PortBook(folder / "ports.json")
@@ -86,11 +85,6 @@ class Rig:
         """RabbitMQ itself, past its link."""
         assert self._backing is not None
         return self._backing.amqp_url
-
-    @property
-    def logs(self) -> list[Path]:
-        """The folders of all logs."""
-        return [self._servers.logs, self.folder / "backing" / "logs", self.folder / "services" / "logs"]
 
     def process(self, name: str) -> ManagedProcess:
         """Return a process by name: `gateway-ws-1`, `mongod-2`, `redis`, `rabbitmq`, `traefik`."""
@@ -240,5 +234,5 @@ def _environment() -> dict[str, str]:
 @asynccontextmanager
 async def start_rig(folder: Path, seed: str, *, messaging: int = 2) -> AsyncIterator[Rig]:
     """Start the proxies and the system behind them; all ends with the block."""
-    async with Links(seed) as links, Rig(folder, links, seed, messaging).running() as rig:
+    async with Links(seed) as links, Rig(folder, links, messaging).running() as rig:
         yield rig

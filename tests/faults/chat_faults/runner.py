@@ -81,12 +81,11 @@ class Runner:
             await self._perform(run, fault, witness, result)
         except Exception as error:
             result.findings.append(_describe(error, "the run broke off"))
-        try:
-            await witness.stop()
-            await self._rig.make_whole()
-            await load.close()
-        except Exception as error:
-            result.findings.append(_describe(error, "the system did not recover"))
+        for step in (witness.stop, self._rig.make_whole, load.close):
+            try:
+                await step()
+            except Exception as error:  # the next step, and the next run, must not suffer from it
+                result.findings.append(_describe(error, "the system did not recover"))
         result.findings += run.findings
         result.figures = run.figures
         result.seconds = time.monotonic() - began
