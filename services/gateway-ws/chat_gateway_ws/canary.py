@@ -53,6 +53,17 @@ class Canary:
         self._unheard = 0
         self._was_heard = True
 
+    async def mark(self) -> int:
+        """Publish now and return the number: what was published before is heard before it.
+
+        Raises:
+            RedisError, OSError, TimeoutError: Redis is away.
+        """
+        self._number += 1
+        number = self._number
+        await self._redis.publish(self.channel, str(number))
+        return number
+
     async def sing_forever(self) -> None:
         """Publish every second; when that fails it says nothing about the subscription."""
         while True:
@@ -64,9 +75,8 @@ class Canary:
                 await self._sing()
 
     async def _sing(self) -> None:
-        self._number += 1
-        number, began = self._number, time.monotonic()
-        await self._redis.publish(self.channel, str(number))
+        began = time.monotonic()
+        number = await self.mark()
         if self._last_heard < number:  # usually it is back before the answer
             if not self._unheard:
                 self._unheard_since = began

@@ -64,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     messaging.epoch.on_change(begin_anew)
     memberships = Memberships(connections, feeds, rooms)
+    feeds.subscriber.ask_first(memberships.recheck)
     presence = Presence(
         redis.client,
         connections,

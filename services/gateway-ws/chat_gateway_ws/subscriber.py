@@ -31,9 +31,9 @@ MAX_BACKOFF_SECONDS = 2.0
 CHUNK = 500
 STALL_SECONDS = 1.5
 """So long without a look at the connection, and this process stood still."""
-BACKLOG_SECONDS = 1.0
+BACKLOG_SECONDS = 5.0
 BACKLOG_MESSAGES = 20_000
-BACKLOG_END_SECONDS = 0.05
+QUESTION_SECONDS = 3.0
 
 
 class SubscriptionDeaf(Exception):
@@ -65,6 +65,7 @@ class Subscriber:
         self._canary = Canary(redis, own_channel)
         self._channels: set[str] = set()
         self._further: dict[str, Callable[[bytes], None]] = {}
+        self._question: Callable[[], Awaitable[None]] | None = None
         self._on_message = on_message
         self._on_resubscribed = on_resubscribed
         self._pubsub: Any = None
@@ -77,6 +78,13 @@ class Subscriber:
     def also_hear(self, channel: str, on_payload: Callable[[bytes], None]) -> None:
         """Stay subscribed to a channel with a receiver of its own; call it before `start`."""
         self._further[channel] = on_payload
+
+    def ask_first(self, question: Callable[[], Awaitable[None]]) -> None:
+        """Wait for `question`, within bounds, before rooms are heard again; call this before `start`.
+
+        Facts that nobody heard during a break are asked for here: who lost a room then must not hear it.
+        """
+        self._question = question
 
     async def start(self) -> None:
         """Subscribe in the background, and again whenever the connection breaks."""
@@ -104,7 +112,7 @@ class Subscriber:
         if self._stood_still():
             self._handled.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(BACKLOG_SECONDS * 2):
+                async with asyncio.timeout(BACKLOG_SECONDS + CONFIRM_SECONDS):
                     await self._handled.wait()
 
     def _stood_still(self) -> bool:
@@ -154,6 +162,8 @@ class Subscriber:
         pubsub = self._redis.pubsub()
         async with asyncio.timeout(CONFIRM_SECONDS):
             await pubsub.subscribe(self._canary.channel, *self._further)
+        await self._ask()
+        async with asyncio.timeout(CONFIRM_SECONDS):
             subscribed: set[str] = set()
             while wanted := sorted(self._channels - subscribed)[:CHUNK]:  # more may come while we wait
                 await pubsub.subscribe(*wanted)
@@ -162,6 +172,15 @@ class Subscriber:
         self._read_at = time.monotonic()
         self._canary.begin()
         self._tasks.spawn(self._catch_up(), name="redis-resubscribed")
+
+    async def _ask(self) -> None:
+        if self._question is None or not self._channels:
+            return
+        try:
+            async with asyncio.timeout(QUESTION_SECONDS):
+                await self._question()
+        except Exception as error:  # whatever it is: all the others go on hearing their rooms
+            log.warning("rooms are heard again without a question", error=repr(error)[:200])
 
     async def _catch_up(self) -> None:
         await self._on_resubscribed()
@@ -200,14 +219,28 @@ class Subscriber:
         """Return these and all that came while this process stood still, facts before messages.
 
         Who was removed meanwhile was a member when the first of these messages were said, and is none now.
+        The end of it is a mark of our own: what takes long to come, on a slow machine, is still before it.
+
+        Raises:
+            SubscriptionDeaf: the mark does not come; a new subscription begins with a question.
         """
-        until = time.monotonic() + BACKLOG_SECONDS
-        while len(messages) < BACKLOG_MESSAGES and time.monotonic() < until:
-            message = await self._next_message(BACKLOG_END_SECONDS)
-            if message is None:
-                break
-            messages.append(message)
+        try:
+            async with asyncio.timeout(BACKLOG_SECONDS):
+                mark = await self._canary.mark()
+                while not (messages and self._is_at(mark, messages[-1])):
+                    message = await self._next_message(READ_SECONDS)
+                    if message is not None:
+                        messages.append(message)
+                    if len(messages) > BACKLOG_MESSAGES:
+                        raise SubscriptionDeaf("backlog")
+        except (RedisError, OSError, TimeoutError) as error:
+            raise SubscriptionDeaf("backlog") from error
         return sorted(messages, key=lambda each: each["channel"].decode() not in self._further)
+
+    def _is_at(self, mark: int, message: dict[str, Any]) -> bool:
+        """Tell whether all that was published before this mark has come."""
+        is_song = message["type"] == "message" and message["channel"].decode() == self._canary.channel
+        return is_song and int(message["data"]) >= mark
 
     def _dispatch(self, message: dict[str, Any]) -> None:
         if message["type"] == "message":

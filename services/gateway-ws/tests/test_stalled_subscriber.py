@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis as blocking_redis
@@ -53,6 +54,40 @@ async def test_facts_come_first_after_a_stall(
     publish_and_stand_still(stack.redis_url, STALL_SECONDS + 0.5)
     await subscriber.settled()
     assert heard == [FACTS, ROOM, ROOM]
+
+
+async def test_also_when_they_are_long_in_coming(
+    stack: "Stack", subscriber: Subscriber, heard: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow machine between Redis and us has more of them when this process has read all that is there."""
+    next_message, turns = subscriber._next_message, count()
+
+    async def slow(timeout: float) -> dict[str, Any] | None:
+        return await next_message(timeout) if next(turns) % 2 else None
+
+    monkeypatch.setattr(subscriber, "_next_message", slow)
+    publish_and_stand_still(stack.redis_url, STALL_SECONDS + 0.5)
+    await subscriber.settled()
+    assert heard == [FACTS, ROOM, ROOM]
+
+
+async def test_nothing_of_a_room_is_heard_again_before_a_question(
+    stack: "Stack", subscriber: Subscriber, heard: list[str]
+) -> None:
+    asked = asyncio.Event()
+
+    async def question() -> None:
+        async with connect_redis(stack.redis_url) as redis:
+            await redis.publish(ROOM, "said meanwhile")
+            await redis.publish(FACTS, "removed meanwhile")
+        asked.set()
+
+    subscriber.ask_first(question)
+    async with connect_redis(stack.redis_url) as redis:
+        await redis.client_kill_filter(_type="pubsub")
+    await asyncio.wait_for(asked.wait(), 10)
+    await eventually(lambda: FACTS in heard, timeout=10)
+    assert ROOM not in heard
 
 
 async def test_the_order_of_arrival_otherwise(
