@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer with venv; everything else is fetched into .venv. Start: make help
 .DEFAULT_GOAL := default
-.PHONY: default help setup run doctor test verify lint contracts clean js
+.PHONY: default help setup run doctor test verify lint contracts clean js bench-peers
 
 PORT ?= 8080
 GATEWAYS ?= 1
@@ -17,6 +17,7 @@ BIN := .venv/bin
 MANIFESTS := uv.lock $(wildcard pyproject.toml */pyproject.toml */*/pyproject.toml)
 PACKAGES := auth rooms messaging media gateway_ws shared local faults
 JS := tests/e2e/js
+NODE_PEER := bench/peers/node
 
 export UV_PYTHON_DOWNLOADS := never
 # Node comes from the machine, or else from .venv/.node.
@@ -51,7 +52,8 @@ contracts: setup ## Write shared/contracts from the models
 	PYTHONPATH=examples/python $(BIN)/python tests/contracts/generate.py
 
 clean: ## Remove data, logs and secrets of `make run`, and all caches
-	rm -rf .chat .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache $(JS)/node_modules
+	rm -rf .chat .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(JS)/node_modules $(NODE_PEER)/node_modules
 	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.synced: $(MANIFESTS) | $(UV)
@@ -67,9 +69,13 @@ $(UV):
 # The tests with the stock JavaScript client.
 js: $(if $(wildcard $(JS)/package.json),$(JS)/node_modules/.installed)
 
-$(JS)/node_modules/.installed: $(JS)/package.json $(JS)/package-lock.json | setup
+# The Node.js server that the benchmark compares with.
+bench-peers: $(NODE_PEER)/node_modules/.installed
+
+$(JS)/node_modules/.installed $(NODE_PEER)/node_modules/.installed: \
+%/node_modules/.installed: %/package.json %/package-lock.json | setup
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory .venv/.node/bin/npm
-	npm ci --prefix $(JS) --no-audit --no-fund --loglevel=error
+	npm ci --prefix $* --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .venv/.node/bin/npm:
