@@ -1,12 +1,14 @@
 # Needs make and Python 3.11 or newer with venv; everything else is fetched into .venv. Start: make help
 .DEFAULT_GOAL := default
-.PHONY: default help setup run doctor test verify lint contracts clean js bench-peers
+.PHONY: default help setup run doctor test verify lint contracts bench clean js bench-native bench-peers
 
 PORT ?= 8080
 GATEWAYS ?= 1
 MESSAGING ?= 1
 LOAD ?= 1
 BIND ?=
+SECONDS ?= 10
+OUT ?= .chat/bench
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -15,7 +17,7 @@ NODE_VERSION := 24.19.0
 UV := .venv/.uv/bin/uv
 BIN := .venv/bin
 MANIFESTS := uv.lock $(wildcard pyproject.toml */pyproject.toml */*/pyproject.toml)
-PACKAGES := auth rooms messaging media gateway_ws shared local faults
+PACKAGES := auth rooms messaging media gateway_ws shared local faults bench
 JS := tests/e2e/js
 NODE_PEER := bench/peers/node
 
@@ -51,6 +53,11 @@ lint: setup ## Check style, formatting, types and the direction of imports
 contracts: setup ## Write shared/contracts from the models
 	PYTHONPATH=examples/python $(BIN)/python tests/contracts/generate.py
 
+bench: setup ## Measure beside two peers; options: WORKLOADS=rooms,hall TARGETS=chat,node GATEWAYS=1 MESSAGING=1 SECONDS=10 OUT=.chat/bench ARGS=--sweep
+	@$(MAKE) --no-print-directory --keep-going bench-native bench-peers || echo "Without them only a part can be measured"
+	$(BIN)/python -m chat_bench --workloads="$(WORKLOADS)" --targets="$(TARGETS)" --gateways=$(GATEWAYS) \
+	  --messaging=$(MESSAGING) --seconds=$(SECONDS) --out=$(OUT) $(ARGS)
+
 clean: ## Remove data, logs and secrets of `make run`, and all caches
 	rm -rf .chat .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -rf $(JS)/node_modules $(NODE_PEER)/node_modules
@@ -65,6 +72,10 @@ $(UV):
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is missing: sudo apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target .venv/.uv uv==$(UV_VERSION)
+
+# The load generator, in C; the program that runs it says so when a compiler is missing.
+bench-native:
+	@$(MAKE) --no-print-directory --silent -C bench/native
 
 # The tests with the stock JavaScript client.
 js: $(if $(wildcard $(JS)/package.json),$(JS)/node_modules/.installed)

@@ -1,0 +1,1 @@
+"""What is measured: our services, and the peers beside them."""

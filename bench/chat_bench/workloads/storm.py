@@ -1,0 +1,49 @@
+"""`storm`: everybody connects and joins at once, as after the loss of a gateway."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from chat_bench.figures import Results, Storm
+from chat_bench.generator import Generator
+from chat_bench.site import Site, clients_of, require_all
+from chat_bench.sizes import Sizes
+from chat_bench.workloads.workload import Pass
+
+
+class StormWorkload:
+    """Several rounds, each of which finds everybody offline."""
+
+    name = "storm"
+
+    def __init__(self, sizes: Sizes, report: Callable[[str], None]) -> None:
+        self._sizes = sizes
+        self._report = report
+
+    @property
+    def passes(self) -> Sequence[Pass]:
+        """One."""
+        return [self.measure]
+
+    async def measure(self, site: Site, results: Results) -> None:
+        """Measure what the arrival of everybody costs."""
+        circles = self._sizes.storm.circles()
+        ground = await site.target.provide(circles)
+        rounds = []
+        async with site.generator(clients_of(ground, circles)) as generator:
+            for _ in range(self._sizes.storm_rounds):
+                await asyncio.sleep(site.target.forgets_seconds)
+                rounds.append(await self._round(site, generator))
+                await generator.close()
+        await site.target.clear(ground)
+        rounds.sort(key=lambda each: each.usage.total)
+        storm = rounds[len(rounds) // 2]
+        results.storm[site.target.name] = storm
+        self._report(f"  {storm.ms_per_join:.2f} ms of processor time each, {storm.arrivals.seconds:.1f} s")
+
+    async def _round(self, site: Site, generator: Generator) -> Storm:
+        reading = site.meter.start()
+        arrivals = await generator.connect()
+        await generator.idle(self._sizes.storm_settle)
+        usage = reading.usage()
+        require_all(arrivals, self._sizes.storm.rooms * self._sizes.storm.members)
+        return Storm(arrivals=arrivals, usage=usage)

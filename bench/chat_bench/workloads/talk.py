@@ -1,0 +1,126 @@
+"""`rooms`, `hall`, `pairs`: people talk, faster and faster, until a target cannot follow."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from chat_bench.figures import Results, Step, Talk
+from chat_bench.generator import Generator
+from chat_bench.ladder import Ladder, Outcome, Rung
+from chat_bench.site import Site, clients_of, require_all
+from chat_bench.sizes import MESSAGE_SIZE, Shape, Sizes
+from chat_bench.targets.choice import NODE
+from chat_bench.workloads.workload import Pass
+
+Report = Callable[[str], None]
+
+COMMON_SHARE = 0.5
+"""The rate at which processor time is compared, as a share of what the weakest target holds."""
+REST_SECONDS = 2.0
+"""For a server to get rid of what it did not manage."""
+
+
+class TalkWorkload:
+    """First everybody's highest rate; then rates that depend on it, the same for all."""
+
+    def __init__(self, name: str, shape: Shape, sizes: Sizes, report: Report) -> None:
+        self.name = name
+        self._shape = shape
+        self._sizes = sizes
+        self._report = report
+
+    @property
+    def passes(self) -> Sequence[Pass]:
+        """The search, then the comparison."""
+        return [self.search, self.compare]
+
+    async def search(self, site: Site, results: Results) -> None:
+        """Find the highest rate that the target holds."""
+        ladder = Ladder(self._shape.start)
+        steps: list[Step] = []
+        async with self._crowd(site) as generator:
+            while (rung := ladder.next) is not None:
+                step = await self._try(site, generator, rung)
+                steps.append(step)
+                ladder.note(_outcome(step))
+        talk = Talk(
+            members=self._shape.members,
+            steps=tuple(steps),
+            capacity=ladder.capacity,
+            ended_by=ladder.ended_by,
+        )
+        results.talk.setdefault(self.name, {})[site.target.name] = talk
+        self._report(f"  holds {talk.capacity:.4g} messages/s; {talk.ended_by}")
+
+    async def compare(self, site: Site, results: Results) -> None:
+        """Measure at the rates that are the same for all targets."""
+        found = results.talk.get(self.name, {})
+        talk = found.get(site.target.name)
+        if talk is None:
+            return
+        half, common = half_rate(found), common_rate(found)
+        async with self._crowd(site) as generator:
+            at_half = await self._hold(site, generator, half) if half else None
+            if at_half is not None and half == common:
+                at_common: Step | None = at_half
+            else:
+                at_common = await self._hold(site, generator, common) if common else None
+        found[site.target.name] = talk.model_copy(update={"at_half": at_half, "at_common": at_common})
+
+    @asynccontextmanager
+    async def _crowd(self, site: Site) -> AsyncIterator[Generator]:
+        """Everybody is connected and has joined; afterwards everybody leaves the rooms."""
+        circles = self._shape.circles()
+        ground = await site.target.provide(circles)
+        clients = clients_of(ground, circles)
+        async with site.generator(clients) as generator:
+            require_all(await generator.connect(), len(clients))
+            yield generator
+            await generator.close()
+        await site.target.clear(ground)
+
+    async def _try(self, site: Site, generator: Generator, rung: Rung) -> Step:
+        sizes = self._sizes
+        seconds = sizes.quick_seconds if rung.is_quick else sizes.seconds
+        warmup = sizes.quick_warmup if rung.is_quick else sizes.warmup
+        step = await site.step(generator, rung.rate, seconds, MESSAGE_SIZE, warmup, is_quick=rung.is_quick)
+        self._report(f"  {line_of(step)}")
+        if not step.held:
+            await self._begin_anew(generator)
+        return step
+
+    async def _hold(self, site: Site, generator: Generator, rate: float) -> Step:
+        """Hold a rate for the full length; once more when the generator was late."""
+        step = await self._try(site, generator, Rung(rate, is_quick=False))
+        return await self._try(site, generator, Rung(rate, is_quick=False)) if step.is_void else step
+
+    async def _begin_anew(self, generator: Generator) -> None:
+        await generator.close()
+        await generator.idle(REST_SECONDS)
+        require_all(await generator.connect(), self._shape.rooms * self._shape.members)
+
+
+def half_rate(found: dict[str, Talk]) -> float:
+    """Return half of what the careful Node peer holds, 0 when it was not measured."""
+    return found[NODE].capacity / 2 if NODE in found else 0
+
+
+def common_rate(found: dict[str, Talk]) -> float:
+    """Return a rate that all targets hold with ease: the half of Node's where that is one."""
+    weakest = min((talk.capacity for talk in found.values() if talk.capacity), default=0)
+    half = half_rate(found)
+    share = weakest * COMMON_SHARE
+    return half if 0 < half <= share * 1.01 else share
+
+
+def line_of(step: Step) -> str:
+    """Return a step in a line."""
+    run = step.run
+    end = "void: the generator was late" if step.is_void else ", ".join(step.faults) or "held"
+    p99 = run.delivery_ms.p99
+    return f"{run.rate:>8.1f}/s  p99 {p99 if p99 is not None else float('nan'):>7.1f} ms  {end}"
+
+
+def _outcome(step: Step) -> Outcome:
+    if step.is_void:
+        return Outcome.VOID
+    return Outcome.HELD if step.held else Outcome.MISSED
