@@ -115,6 +115,8 @@ class Talk(Figures):
     """The highest rate that was held, in messages per second; 0 when none was."""
     ended_by: str = ""
     """What ended the search."""
+    in_order: float = 0
+    """The highest rate of any step, short ones included, at which nothing came out of order."""
     at_half: Step | None = None
     """At half of the rate that the careful Node peer holds."""
     at_common: Step | None = None

@@ -7,6 +7,7 @@ only the second failure counts, since one pause of the machine is not a limit of
 
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 
 GROWTH = 1.25
 LOWEST = 0.5
@@ -33,12 +34,16 @@ class Rung:
 class Ladder:
     """One search: take `next`, try it, and `note` how it ended, until `next` is None."""
 
-    def __init__(self, start: float) -> None:
-        """`start`: the first rate, in messages per second."""
+    def __init__(self, start: float, highest: float = inf) -> None:
+        """Args:
+        start: the first rate, in messages per second.
+        highest: no higher rate is tried.
+        """
         self.capacity = 0.0
         """The highest rate that a step of full length held."""
         self.ended_by = ""
         """Why the search is over."""
+        self._highest = highest
         self._rate = start
         self._is_quick = True
         self._is_second_try = False
@@ -65,8 +70,10 @@ class Ladder:
             self.ended_by = self.ended_by or "too many steps"
 
     def _after_quick(self, outcome: Outcome) -> None:
-        if outcome is Outcome.HELD:
+        if outcome is Outcome.HELD and self._rate * 2 <= self._highest:
             self._rate *= 2
+        elif outcome is Outcome.HELD:
+            self._is_quick = False
         else:
             self._is_quick = False
             self._rate /= 2
@@ -77,6 +84,8 @@ class Ladder:
         self._rate *= GROWTH
         if not self._climbs:
             self.ended_by = "the next rate was not held"
+        elif self._rate > self._highest:
+            self.ended_by = "no higher rate was to be tried"
 
     def _after_failure(self, outcome: Outcome) -> None:
         """Both tries failed: that was the limit, or, when nothing was held so far, go down."""

@@ -35,7 +35,13 @@ class Site:
         reading = self.meter.start()
         run = await generator.run(rate, seconds, size, warmup)
         usage = reading.usage()
-        return Step(run=run, usage=usage, is_quick=is_quick, is_void=is_void(run), faults=faults_of(run))
+        return Step(
+            run=run,
+            usage=usage,
+            is_quick=is_quick,
+            is_void=is_void(run),
+            faults=faults_of(run, keeps_order=self.target.keeps_order),
+        )
 
 
 def clients_of(ground: Ground, circles: Circles) -> list[Client]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from chat_bench.targets.target import Circles
 
@@ -33,6 +34,8 @@ class Sizes:
     warmup: float = 2
     quick_seconds: float = 3
     quick_warmup: float = 1
+    highest_rate: float = inf
+    """Messages per second beyond which no limit is searched."""
     shapes: Mapping[str, Shape] = field(
         default_factory=lambda: {
             "rooms": Shape(rooms=10, members=10, start=100),
@@ -64,6 +67,7 @@ SMALL = Sizes(
     warmup=0.5,
     quick_seconds=0.5,
     quick_warmup=0.25,
+    highest_rate=60,
     shapes={
         "rooms": Shape(rooms=2, members=2, start=20),
         "hall": Shape(rooms=1, members=4, start=20),

@@ -14,14 +14,19 @@ def is_void(run: Run) -> bool:
     return (run.lateness_ms.p99 or 0.0) > MOST_LATE_MS
 
 
-def faults_of(run: Run) -> tuple[str, ...]:
-    """Return why a target did not hold the rate of a run; nothing when it did."""
+def faults_of(run: Run, *, keeps_order: bool) -> tuple[str, ...]:
+    """Return why a target did not hold the rate of a run; nothing when it did.
+
+    Args:
+        keeps_order: the target promises that all see the messages of a room in one order. Of one that does
+            not, messages out of order are counted and shown, and do not end the search for its limit.
+    """
     faults = [
         f"{count} {what}"
         for what, count in (
             ("lost", run.lost),
             ("doubled", run.doubled),
-            ("out of order", run.out_of_order),
+            ("out of order", run.out_of_order if keeps_order else 0),
             ("disconnected", run.disconnects),
             ("not sent", run.unsent),
         )

@@ -36,7 +36,7 @@ def programs() -> Path:
     """The folder of the compiled programs; BENCH_NATIVE_BUILD names others, such as the sanitized ones."""
     if own := os.environ.get("BENCH_NATIVE_BUILD"):
         return Path(own)
-    subprocess.run(["make", "-s", "-C", str(NATIVE)], check=True)  # noqa: S603, S607
+    subprocess.run(["make", "-s", "-C", str(NATIVE)], check=True)
     return NATIVE / "build"
 
 
@@ -556,7 +556,7 @@ class TestInput:
     def test_bad_plan_is_refused(self, programs: Path, tmp_path: Path, plan: str) -> None:
         (tmp_path / "plan").write_text(plan + "\n")
         command = [str(programs / "loadgen"), str(tmp_path / "plan")]
-        ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)  # noqa: S603
+        ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         assert ended.returncode == 1
         assert str(tmp_path / "plan") in ended.stderr
 
@@ -580,7 +580,7 @@ class TestFloor:
 
     def test_prints_both_figures(self, programs: Path) -> None:
         command = [str(programs / "floor"), "10", "40", "200"]
-        ended = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+        ended = subprocess.run(command, check=True, capture_output=True, text=True)
         answer = json.loads(ended.stdout)
         assert counts(answer, "sockets", "messages", "size") == {"sockets": 10, "messages": 40, "size": 200}
         assert answer["us_per_delivery"] > 0

@@ -38,6 +38,7 @@ class ChatTarget:
 
     name = "chat"
     holders = (GATEWAY,)
+    keeps_order = True
     forgets_seconds = 35.0
     """Presence announces at most two changes of a user in 30 seconds."""
 

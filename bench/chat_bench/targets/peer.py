@@ -18,6 +18,7 @@ PAGE = 50
 class PeerTarget:
     """One or more processes of a peer, with a database of its own for the run."""
 
+    keeps_order = False
     forgets_seconds = 2.0
 
     def __init__(

@@ -42,6 +42,10 @@ class Target(Protocol):
         """The names of the processes that hold connections."""
 
     @property
+    def keeps_order(self) -> bool:
+        """Whether it promises that all see the messages of a room in one order."""
+
+    @property
     def forgets_seconds(self) -> float:
         """How long after the last connection of a user nothing is left of it."""
 

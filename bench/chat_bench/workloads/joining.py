@@ -6,6 +6,7 @@ from typing import Self
 
 from chat_shared.testing import RawSocket
 
+GOODBYE = "1"
 HISTORY = '42["message-history"'
 
 
@@ -26,6 +27,9 @@ class Joiner:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is None:
+            await self._socket.send(GOODBYE)
+            await self._socket.wait_closed()
         await self._socket.__aexit__(kind, error, trace)
 
     def _note(self, frame: str) -> None:

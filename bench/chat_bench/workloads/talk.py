@@ -35,7 +35,7 @@ class TalkWorkload:
 
     async def search(self, site: Site, results: Results) -> None:
         """Find the highest rate that the target holds."""
-        ladder = Ladder(self._shape.start)
+        ladder = Ladder(self._shape.start, self._sizes.highest_rate)
         steps: list[Step] = []
         async with self._crowd(site) as generator:
             while (rung := ladder.next) is not None:
@@ -47,6 +47,7 @@ class TalkWorkload:
             steps=tuple(steps),
             capacity=ladder.capacity,
             ended_by=ladder.ended_by,
+            in_order=max((step.run.rate for step in steps if is_in_order(step)), default=0),
         )
         results.talk.setdefault(self.name, {})[site.target.name] = talk
         self._report(f"  holds {talk.capacity:.4g} messages/s; {talk.ended_by}")
@@ -112,10 +113,17 @@ def common_rate(found: dict[str, Talk]) -> float:
     return half if 0 < half <= share * 1.01 else share
 
 
+def is_in_order(step: Step) -> bool:
+    """Tell whether a rate was held and everything came in order."""
+    return step.held and not step.run.out_of_order
+
+
 def line_of(step: Step) -> str:
     """Return a step in a line."""
     run = step.run
     end = "void: the generator was late" if step.is_void else ", ".join(step.faults) or "held"
+    if run.out_of_order and not step.faults:
+        end += f", {run.out_of_order} out of order"
     p99 = run.delivery_ms.p99
     return f"{run.rate:>8.1f}/s  p99 {p99 if p99 is not None else float('nan'):>7.1f} ms  {end}"
 
