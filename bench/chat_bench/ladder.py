@@ -31,6 +31,11 @@ class Rung:
     is_quick: bool
 
 
+def rounded(rate: float) -> float:
+    """Return a rate as it can be written down."""
+    return float(f"{rate:.4g}")
+
+
 class Ladder:
     """One search: take `next`, try it, and `note` how it ended, until `next` is None."""
 
@@ -69,19 +74,22 @@ class Ladder:
         if self._steps >= MOST_STEPS:
             self.ended_by = self.ended_by or "too many steps"
 
+    def _go_to(self, rate: float) -> None:
+        self._rate = rounded(rate)
+
     def _after_quick(self, outcome: Outcome) -> None:
         if outcome is Outcome.HELD and self._rate * 2 <= self._highest:
-            self._rate *= 2
+            self._go_to(self._rate * 2)
         elif outcome is Outcome.HELD:
             self._is_quick = False
         else:
             self._is_quick = False
-            self._rate /= 2
+            self._go_to(self._rate / 2)
 
     def _after_held(self) -> None:
         self._is_second_try = False
         self.capacity = self._rate
-        self._rate *= GROWTH
+        self._go_to(self._rate * GROWTH)
         if not self._climbs:
             self.ended_by = "the next rate was not held"
         elif self._rate > self._highest:
@@ -95,6 +103,6 @@ class Ladder:
             self.ended_by = "the load generator was late" if late else "the next rate was not held"
             return
         self._climbs = False
-        self._rate /= GROWTH
+        self._go_to(self._rate / GROWTH)
         if self._rate < LOWEST:
             self.ended_by = "no rate was held"

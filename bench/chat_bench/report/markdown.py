@@ -13,7 +13,7 @@ from chat_bench.report.other_tables import (
     storm_table,
 )
 from chat_bench.report.tables import number, table
-from chat_bench.report.talk_tables import cost_table, half_table, limits_table
+from chat_bench.report.talk_tables import cost_table, half_table, limits_table, spenders_table
 
 RULES = """\
 A target **holds** a rate when 99 % of all messages are acknowledged, 99 % of all acknowledgements and
@@ -80,6 +80,7 @@ def _talk_parts(name: str, found: Mapping[str, Talk]) -> list[str]:
         half_table(found),
         "Processor time at a rate that all hold:",
         cost_table(found),
+        spenders_table(found),
     ]
 
 

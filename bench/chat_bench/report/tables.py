@@ -1,13 +1,14 @@
 """Tables in Markdown, and numbers as they stand in them."""
 
 from collections.abc import Sequence
+from math import isnan
 
 MISSING = "-"
 
 
 def number(value: float | None, digits: int = 3) -> str:
     """Return a number with so many significant digits, whole ones with their thousands set off."""
-    if value is None:
+    if value is None or isnan(value):
         return MISSING
     if value == 0:
         return "0"

@@ -59,27 +59,33 @@ def _half_row(name: str, step: Step) -> list[str]:
 
 
 def cost_table(found: Found) -> str:
-    """Return the processor time of each target at the same rate, and who spent it."""
-    steps = {name: talk.at_common for name, talk in found.items() if talk.at_common}
-    names = list(dict.fromkeys(process for step in steps.values() for process in step.usage.seconds))
-    header = (
-        *("Target", "Rate (messages/s)", "µs per message", "µs per delivery", f"{CHAT} against it"),
-        *(f"{name} (µs per message)" for name in names),
-    )
+    """Return the processor time of each target at the same rate."""
+    steps = _common_steps(found)
+    header = ("Target", "Rate (messages/s)", "µs per message", "µs per delivery", f"{CHAT} against it")
     ours = steps[CHAT].us_per_delivery if CHAT in steps else None
-    return table(header, [_cost_row(name, step, ours, names) for name, step in steps.items()])
-
-
-def _cost_row(name: str, step: Step, ours: float | None, processes: list[str]) -> list[str]:
-    seconds = step.usage.seconds
-    return [
-        name,
-        number(step.run.rate),
-        number(step.us_per_message),
-        number(step.us_per_delivery),
-        times(ratio(ours, step.us_per_delivery)),
-        *(
-            number(seconds[process] * 1e6 / step.run.acked if process in seconds and step.run.acked else None)
-            for process in processes
-        ),
+    rows = [
+        [
+            name,
+            *map(number, (step.run.rate, step.us_per_message, step.us_per_delivery)),
+            times(ratio(ours, step.us_per_delivery)),
+        ]
+        for name, step in steps.items()
     ]
+    return table(header, rows)
+
+
+def spenders_table(found: Found) -> str:
+    """Return which processes spent it, in microseconds per message."""
+    steps = _common_steps(found)
+    names = dict.fromkeys(process for step in steps.values() for process in step.usage.seconds)
+    rows = [[name, *(number(_spent(step, name)) for step in steps.values())] for name in names]
+    return table(("µs per message", *steps), rows)
+
+
+def _common_steps(found: Found) -> dict[str, Step]:
+    return {name: talk.at_common for name, talk in found.items() if talk.at_common}
+
+
+def _spent(step: Step, process: str) -> float | None:
+    seconds = step.usage.seconds.get(process)
+    return seconds * 1e6 / step.run.acked if seconds is not None and step.run.acked else None

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from chat_bench.figures import Results, Step, Talk
 from chat_bench.generator import Generator
-from chat_bench.ladder import Ladder, Outcome, Rung
+from chat_bench.ladder import Ladder, Outcome, Rung, rounded
 from chat_bench.site import Site, clients_of, require_all
 from chat_bench.sizes import MESSAGE_SIZE, Shape, Sizes
 from chat_bench.targets.choice import NODE
@@ -102,15 +102,15 @@ class TalkWorkload:
 
 def half_rate(found: dict[str, Talk]) -> float:
     """Return half of what the careful Node peer holds, 0 when it was not measured."""
-    return found[NODE].capacity / 2 if NODE in found else 0
+    return rounded(found[NODE].capacity / 2) if NODE in found else 0
 
 
 def common_rate(found: dict[str, Talk]) -> float:
     """Return a rate that all targets hold with ease: the half of Node's where that is one."""
     weakest = min((talk.capacity for talk in found.values() if talk.capacity), default=0)
     half = half_rate(found)
-    share = weakest * COMMON_SHARE
-    return half if 0 < half <= share * 1.01 else share
+    share = rounded(weakest * COMMON_SHARE)
+    return half if 0 < half <= share else share
 
 
 def is_in_order(step: Step) -> bool:
