@@ -13,10 +13,10 @@ from chat_local.console import allow_many_sockets
 from chat_local.errors import LocalStackError
 
 from chat_bench.errors import BenchError
-from chat_bench.figures import Results
 from chat_bench.machine import command_line
 from chat_bench.options import Options
 from chat_bench.report.writing import JSON_NAME, write_json, write_report
+from chat_bench.results import Results
 from chat_bench.runner import Runner
 from chat_bench.sizes import SMALL, Sizes
 from chat_bench.targets.choice import NAMES as TARGETS

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from chat_bench.figures import Results, Step, Talk
+from chat_bench.figures import Step
+from chat_bench.results import Results, Talk
 from chat_bench.targets.choice import CHAT, NODE, NODE_NONDURABLE
 
 

@@ -20,6 +20,7 @@ async def describe() -> Mapping[str, str]:
         "processor": processor(_proc("cpuinfo")),
         "cores": str(len(os.sched_getaffinity(0))),
         "memory": memory(_proc("meminfo")),
+        "load before the run": f"{os.getloadavg()[0]:.2f} (mean of a minute)",
         "kernel": platform.release(),
         "system": _system(),
         "Python": platform.python_version(),

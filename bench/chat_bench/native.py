@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from chat_bench.errors import NativeMissing
-from chat_bench.figures import Floor
+from chat_bench.results import Floor
 
 FOLDER = Path(__file__).resolve().parents[1] / "native"
 LOADGEN = FOLDER / "build" / "loadgen"

@@ -12,9 +12,9 @@ from chat_local.errors import LocalStackError, ProgramMissing
 from chat_local.stack import Stack
 
 from chat_bench import machine, native
-from chat_bench.errors import BenchError, NativeMissing
-from chat_bench.figures import Gap, Results
+from chat_bench.errors import NativeMissing
 from chat_bench.options import Options
+from chat_bench.results import Gap, Results
 from chat_bench.site import Site
 from chat_bench.sizes import FRAME_SIZE
 from chat_bench.targets.accounts import Accounts
@@ -46,17 +46,17 @@ class Runner:
         self._accounts = Accounts()
         self._missing: set[str] = set()
         """Targets that cannot be started on this machine."""
+        self._without_generator: NativeMissing | None = None
+        """Why there is no load generator."""
 
     async def run(self) -> Results:
         """Measure, and return all that came out.
 
         Raises:
-            NativeMissing: there is no load generator.
             LocalStackError: MongoDB, Redis or RabbitMQ does not start.
         """
-        await native.build()
         results = await self._empty_results()
-        await self._measure_floor(results)
+        await self._prepare_native(results)
         async with backing_stack(self._folder) as backing:
             targets = self._targets(self._options.targets, backing, self._options.processes)
             workloads = make_workloads(self._options.workloads, self._options.sizes, self._report)
@@ -81,11 +81,14 @@ class Runner:
             targets=tuple(self._options.targets),
         )
 
-    async def _measure_floor(self, results: Results) -> None:
+    async def _prepare_native(self, results: Results) -> None:
+        """Build the programs in C, and measure the floor."""
         hall = self._options.sizes.shapes["hall"]
         try:
+            await native.build()
             results.floor = await native.measure_floor(hall.members, FRAME_SIZE)
         except NativeMissing as missing:
+            self._without_generator = missing
             self._note(results, "floor", missing)
 
     def _targets(self, names: Sequence[str], backing: Stack, processes: Processes) -> list[Target]:
@@ -96,15 +99,20 @@ class Runner:
         own = self._options.processes
         targets = self._targets(self._options.targets, backing, own)
         await self._measure(MemberSweep(sizes, own, self._report), targets, results)
+        if CHAT not in self._options.targets:
+            return
         for gateways, messaging in sizes.sweep_processes:
             processes = Processes(gateways, messaging, own.through_traefik)
             targets = self._targets([CHAT], backing, processes)
             await self._measure(ProcessSweep(sizes, processes, self._report), targets, results)
 
     async def _measure(self, workload: Workload, targets: Sequence[Target], results: Results) -> None:
+        if workload.needs_generator and self._without_generator is not None:
+            self._note(results, workload.name, self._without_generator)
+            return
         for work in workload.passes:
             for target in targets:
-                if target.name not in self._missing:
+                if target.name not in {*self._missing, *workload.leaves_out}:
                     await self._measure_one(workload.name, work, target, results)
                     self._save(results)
 
@@ -122,7 +130,7 @@ class Runner:
             return
         try:
             await work(Site(target, self._folder), results)
-        except (BenchError, OSError, AssertionError, ValueError) as failure:
+        except Exception as failure:  # whatever it is: the others can still be measured
             self._note(results, f"{workload} of {target.name}", failure)
         finally:
             await target.stop()

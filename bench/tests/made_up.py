@@ -2,22 +2,18 @@
 
 from typing import Any
 
-from chat_bench.figures import (
-    Arrivals,
+from chat_bench.figures import Arrivals, Latency, Run, Step, Usage
+from chat_bench.results import (
     Floor,
     Gap,
     History,
     HistoryTimes,
     Idle,
-    Latency,
     Results,
-    Run,
-    Step,
     Storm,
     Sweep,
     SweepPoint,
     Talk,
-    Usage,
 )
 
 

@@ -1,7 +1,7 @@
 """Goals: met, missed, or not measured."""
 
-from chat_bench.figures import Results
 from chat_bench.goals import Goal, goals_of
+from chat_bench.results import Results
 from made_up import results
 
 

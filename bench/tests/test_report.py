@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from chat_bench.figures import Results
 from chat_bench.report.markdown import report_text
 from chat_bench.report.plots import latency_points
 from chat_bench.report.tables import number, table, times
 from chat_bench.report.writing import write_report
+from chat_bench.results import Results
 from made_up import results, step, talk
 
 PLOTS = ["latency-rooms.png", "latency-hall.png", "latency-pairs.png", "cpu-per-delivery.png"]

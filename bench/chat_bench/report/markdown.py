@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from chat_bench.figures import Results, Talk
 from chat_bench.goals import Goal, goals_of
 from chat_bench.report.other_tables import (
     floor_table,
@@ -14,6 +13,7 @@ from chat_bench.report.other_tables import (
 )
 from chat_bench.report.tables import number, table
 from chat_bench.report.talk_tables import cost_table, half_table, limits_table, spenders_table
+from chat_bench.results import Results, Talk
 
 RULES = """\
 A target **holds** a rate when 99 % of all messages are acknowledged, 99 % of all acknowledgements and

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from chat_bench.figures import Floor, History, Idle, Storm, Sweep, SweepPoint
 from chat_bench.goals import ratio
 from chat_bench.report.tables import number, table, times
+from chat_bench.results import Floor, History, Idle, Storm, Sweep, SweepPoint
 from chat_bench.targets.choice import CHAT
 
 

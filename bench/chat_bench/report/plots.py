@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from chat_bench.figures import Results, Step, SweepPoint, Talk
+from chat_bench.figures import Step
 from chat_bench.report.plot_style import (
     LINE_COLOUR,
     STYLES,
@@ -17,6 +17,7 @@ from chat_bench.report.plot_style import (
     new_figure,
     use_logarithms,
 )
+from chat_bench.results import Results, SweepPoint, Talk
 from chat_bench.verdict import LONGEST_MS
 
 FLOOR = "bare write() in C"

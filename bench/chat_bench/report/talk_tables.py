@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from chat_bench.figures import Latency, Step, Talk
+from chat_bench.figures import Latency, Step
 from chat_bench.goals import ratio
 from chat_bench.report.tables import number, table, times
+from chat_bench.results import Talk
 from chat_bench.targets.choice import CHAT
 
 Found = Mapping[str, Talk]

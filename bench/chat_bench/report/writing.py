@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from chat_bench.figures import Results
 from chat_bench.report.markdown import report_text
 from chat_bench.report.plots import write_plots
+from chat_bench.results import Results
 
 JSON_NAME = "results.json"
 PAGE_NAME = "report.md"

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 import aiohttp
 
 from chat_bench.errors import NotReached
-from chat_bench.figures import History, HistoryTimes, Latency, Results
+from chat_bench.figures import Latency
 from chat_bench.percentiles import latency_of
+from chat_bench.results import History, HistoryTimes, Results
 from chat_bench.site import Site
 from chat_bench.sizes import Sizes
+from chat_bench.targets.choice import NODE_NONDURABLE
 from chat_bench.targets.target import Ground, Page
 from chat_bench.workloads.joining import Joiner
 from chat_bench.workloads.workload import Pass
@@ -23,6 +25,8 @@ class HistoryWorkload:
     """Two rooms with the same people, asked in turn, so that the machine's moods hit both alike."""
 
     name = "history"
+    needs_generator = False
+    leaves_out = (NODE_NONDURABLE,)
 
     def __init__(self, sizes: Sizes, report: Callable[[str], None]) -> None:
         self._sizes = sizes

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from chat_bench.figures import Idle, Results
 from chat_bench.generator import Client
+from chat_bench.results import Idle, Results
 from chat_bench.site import Site, clients_of, require_all
 from chat_bench.sizes import Sizes
+from chat_bench.targets.choice import NODE_NONDURABLE
 from chat_bench.workloads.workload import Pass
 
 FIRST = 100
@@ -16,6 +17,8 @@ class IdleWorkload:
     """Users with several connections each; the same at every target."""
 
     name = "idle"
+    needs_generator = True
+    leaves_out = (NODE_NONDURABLE,)
 
     def __init__(self, sizes: Sizes, report: Callable[[str], None]) -> None:
         self._sizes = sizes

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from chat_bench.figures import Results, Storm
 from chat_bench.generator import Generator
+from chat_bench.results import Results, Storm
 from chat_bench.site import Site, clients_of, require_all
 from chat_bench.sizes import Sizes
+from chat_bench.targets.choice import NODE_NONDURABLE
 from chat_bench.workloads.workload import Pass
 
 
@@ -14,6 +15,8 @@ class StormWorkload:
     """Several rounds, each of which finds everybody offline."""
 
     name = "storm"
+    needs_generator = True
+    leaves_out = (NODE_NONDURABLE,)
 
     def __init__(self, sizes: Sizes, report: Callable[[str], None]) -> None:
         self._sizes = sizes

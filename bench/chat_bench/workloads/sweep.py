@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from chat_bench.figures import Results, Step, Sweep, SweepPoint
+from chat_bench.figures import Step
+from chat_bench.results import Results, Sweep, SweepPoint
 from chat_bench.site import Site, clients_of, require_all
 from chat_bench.sizes import MESSAGE_SIZE, Shape, Sizes
-from chat_bench.targets.choice import Processes
+from chat_bench.targets.choice import NODE_NONDURABLE, Processes
 from chat_bench.workloads.workload import Pass
 
 
@@ -13,6 +14,8 @@ class MemberSweep:
     """The same number of people in ever larger rooms."""
 
     name = "sweep over members"
+    needs_generator = True
+    leaves_out = (NODE_NONDURABLE,)
 
     def __init__(self, sizes: Sizes, processes: Processes, report: Callable[[str], None]) -> None:
         self._sizes = sizes
@@ -42,6 +45,9 @@ class MemberSweep:
 
 class ProcessSweep:
     """`rooms` at one rate; the runner changes how many processes there are."""
+
+    needs_generator = True
+    leaves_out = ()
 
     def __init__(self, sizes: Sizes, processes: Processes, report: Callable[[str], None]) -> None:
         self.name = f"sweep over processes ({processes.gateways} gateways, {processes.messaging} messaging)"
@@ -73,6 +79,9 @@ async def hold(site: Site, shape: Shape, sizes: Sizes) -> Step:
     clients = clients_of(ground, circles)
     async with site.generator(clients) as generator:
         require_all(await generator.connect(), len(clients))
+        await site.step(
+            generator, shape.start, sizes.quick_seconds, MESSAGE_SIZE, sizes.quick_warmup, is_quick=True
+        )
         step = await site.step(
             generator, shape.start, sizes.seconds, MESSAGE_SIZE, sizes.warmup, is_quick=False
         )

@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from chat_bench.figures import Results, Step, Talk
+from chat_bench.figures import Step
 from chat_bench.generator import Generator
 from chat_bench.ladder import Ladder, Outcome, Rung, rounded
+from chat_bench.results import Results, Talk
 from chat_bench.site import Site, clients_of, require_all
 from chat_bench.sizes import MESSAGE_SIZE, Shape, Sizes
 from chat_bench.targets.choice import NODE
@@ -16,11 +17,14 @@ Report = Callable[[str], None]
 COMMON_SHARE = 0.5
 """The rate at which processor time is compared, as a share of what the weakest target holds."""
 REST_SECONDS = 2.0
-"""For a server to get rid of what it did not manage."""
+"""For a server to get done with arrivals, or with what it did not manage."""
 
 
 class TalkWorkload:
     """First everybody's highest rate; then rates that depend on it, the same for all."""
+
+    needs_generator = True
+    leaves_out = ()
 
     def __init__(self, name: str, shape: Shape, sizes: Sizes, report: Report) -> None:
         self.name = name
@@ -60,6 +64,8 @@ class TalkWorkload:
             return
         half, common = half_rate(found), common_rate(found)
         async with self._crowd(site) as generator:
+            if common:  # neither cold caches nor a cold compiler are what is compared
+                await self._try(site, generator, Rung(common, is_quick=True))
             at_half = await self._hold(site, generator, half) if half else None
             if at_half is not None and half == common:
                 at_common: Step | None = at_half
@@ -75,6 +81,7 @@ class TalkWorkload:
         clients = clients_of(ground, circles)
         async with site.generator(clients) as generator:
             require_all(await generator.connect(), len(clients))
+            await generator.idle(REST_SECONDS)
             yield generator
             await generator.close()
         await site.target.clear(ground)
