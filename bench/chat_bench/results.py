@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from chat_bench.figures import Arrivals, Figures, Latency, Step, Usage
 
@@ -119,11 +119,11 @@ class Results(Figures):
     machine: Mapping[str, str]
     settings: Mapping[str, str]
     targets: tuple[str, ...] = ()
-    talk: dict[str, dict[str, Talk]] = {}
+    talk: dict[str, dict[str, Talk]] = Field(default_factory=dict)
     """Workload, then target."""
-    storm: dict[str, Storm] = {}
-    idle: dict[str, Idle] = {}
-    history: dict[str, History] = {}
-    sweep: dict[str, Sweep] = {}
+    storm: dict[str, Storm] = Field(default_factory=dict)
+    idle: dict[str, Idle] = Field(default_factory=dict)
+    history: dict[str, History] = Field(default_factory=dict)
+    sweep: dict[str, Sweep] = Field(default_factory=dict)
     floor: Floor | None = None
-    gaps: list[Gap] = []
+    gaps: list[Gap] = Field(default_factory=list)
