@@ -60,7 +60,7 @@ bench: setup ## Measure beside two peers; options: WORKLOADS=rooms,hall TARGETS=
 
 clean: ## Remove data, logs and secrets of `make run`, and all caches
 	rm -rf .chat .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf $(JS)/node_modules $(NODE_PEER)/node_modules
+	rm -rf $(JS)/node_modules $(NODE_PEER)/node_modules bench/native/build
 	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.synced: $(MANIFESTS) | $(UV)

@@ -92,7 +92,7 @@ def _measure(options: Options, keep: bool) -> int:
         typer.echo(f"Nothing was measured. {failure}", err=True)
         return 1
     except asyncio.CancelledError:
-        typer.echo(f"Broken off; what was measured until then: {options.out / JSON_NAME}", err=True)
+        typer.echo(f"Broken off; what was measured until then is in {options.out / JSON_NAME}", err=True)
         return 130
     write_report(options.out, results)
     typer.echo(f"Report: {options.out}")

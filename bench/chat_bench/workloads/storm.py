@@ -33,8 +33,9 @@ class StormWorkload:
         ground = await site.target.provide(circles)
         rounds = []
         async with site.generator(clients_of(ground, circles)) as generator:
-            for _ in range(self._sizes.storm_rounds):
-                await asyncio.sleep(site.target.forgets_seconds)
+            for number in range(self._sizes.storm_rounds):
+                if number > 0:
+                    await asyncio.sleep(site.target.forgets_seconds)
                 rounds.append(await self._round(site, generator))
                 await generator.close()
         await site.target.clear(ground)

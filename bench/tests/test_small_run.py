@@ -1,0 +1,36 @@
+"""The benchmark once from end to end, with a few users for seconds."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from chat_bench.results import Results
+
+WORKLOADS = "rooms,storm,idle,history"
+
+
+@pytest.mark.timeout(300)
+async def test_measures_and_reports(tmp_path: Path) -> None:
+    bench = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "chat_bench", "--small", "--workloads", WORKLOADS),
+        *("--targets", "chat,stock", "--out", str(tmp_path)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        said, _ = await bench.communicate()
+    finally:
+        if bench.returncode is None:
+            bench.send_signal(signal.SIGINT)
+            await bench.wait()
+    assert bench.returncode == 0, said.decode()
+    results = Results.model_validate_json((tmp_path / "results.json").read_bytes())
+    rooms = results.talk["rooms"]
+    assert set(rooms) == set(results.storm) == set(results.idle) == set(results.history) == {"chat", "stock"}
+    steps = [step for talk in rooms.values() for step in talk.steps]
+    assert all(step.run.lost == step.run.doubled == 0 for step in steps)
+    assert all("gateway-ws" in step.usage.seconds for step in rooms["chat"].steps)
+    assert results.floor is not None
+    assert "## `history`" in (tmp_path / "report.md").read_text()
