@@ -26,6 +26,8 @@ from chat_bench.workloads.choice import make_workloads
 from chat_bench.workloads.sweep import MemberSweep, ProcessSweep
 from chat_bench.workloads.workload import Pass, Workload
 
+LONGEST_REASON = 500
+
 Report = Callable[[str], None]
 
 
@@ -136,5 +138,6 @@ class Runner:
             await target.stop()
 
     def _note(self, results: Results, what: str, why: Exception) -> None:
-        self._report(f"  not measured: {what}: {why}")
-        results.gaps.append(Gap(what=what, why=str(why) or repr(why)))
+        reason = " ".join((str(why) or repr(why)).split())[:LONGEST_REASON]
+        self._report(f"  not measured: {what}: {reason}")
+        results.gaps.append(Gap(what=what, why=reason))

@@ -68,7 +68,7 @@ def goals_table(goals: Sequence[Goal]) -> str:
 def _gaps(results: Results) -> list[str]:
     if not results.gaps:
         return []
-    lines = [f"- {gap.what}: {' '.join(gap.why.split())}" for gap in results.gaps]
+    lines = [f"- {gap.what}: {gap.why}" for gap in results.gaps]
     return ["## What was not measured", "\n".join(lines)]
 
 
