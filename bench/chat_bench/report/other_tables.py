@@ -12,7 +12,7 @@ def storm_table(found: Mapping[str, Storm]) -> str:
     """Return what the arrival of everybody costs."""
     header = (
         *("Target", "Processor time per connect and join (ms)", f"{CHAT} against it", "All in after (s)"),
-        *("Connect p50 (ms)", "p99", "Join p50 (ms)", "p99", "Came again"),
+        *("Connect p50 (ms)", "p99", "Join p50 (ms)", "p99", "Joined", "Came again"),
     )
     ours = found[CHAT].ms_per_join if CHAT in found else None
     return table(header, [_storm_row(name, storm, ours) for name, storm in found.items()])
@@ -27,6 +27,7 @@ def _storm_row(name: str, storm: Storm, ours: float | None) -> list[str]:
         number(arrivals.seconds),
         *map(number, (arrivals.connect_ms.p50, arrivals.connect_ms.p99)),
         *map(number, (arrivals.join_ms.p50, arrivals.join_ms.p99)),
+        str(arrivals.joined),
         str(arrivals.retries),
     ]
 

@@ -16,6 +16,7 @@ Report = Callable[[str], None]
 
 COMMON_SHARE = 0.5
 """The rate at which processor time is compared, as a share of what the weakest target holds."""
+RECONNECTS = 5
 REST_SECONDS = 2.0
 """For a server to get done with arrivals, or with what it did not manage."""
 
@@ -102,9 +103,15 @@ class TalkWorkload:
         return await self._try(site, generator, Rung(rate, is_quick=False)) if step.is_void else step
 
     async def _begin_anew(self, generator: Generator) -> None:
-        await generator.close()
-        await generator.idle(REST_SECONDS)
-        require_all(await generator.connect(), self._shape.rooms * self._shape.members)
+        """Connect everybody again; a server that is still busy with what it missed gets some time."""
+        people = self._shape.rooms * self._shape.members
+        for number in range(1, RECONNECTS + 1):
+            await generator.close()
+            await generator.idle(REST_SECONDS * number)
+            arrivals = await generator.connect()
+            if arrivals.joined == people:
+                return
+        require_all(arrivals, people)
 
 
 def half_rate(found: dict[str, Talk]) -> float:
