@@ -109,6 +109,8 @@ async def _until_signal(options: Options, folder: Path) -> Results:
         Runner(options, folder, _say, lambda results: write_json(options.out, results)).run()
     )
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(sig) is signal.SIG_IGN:
+            continue  # under nohup, say
         asyncio.get_running_loop().add_signal_handler(sig, task.cancel)
     return await task
 

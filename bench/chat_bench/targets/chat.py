@@ -22,6 +22,7 @@ PAGE = 50
 #: All else is as it is delivered.
 SETTINGS = {
     "auth": {"ACCESS_TOKEN_EXPIRY": "24h", "CHAT_REGISTER_ADDRESS_RATE": "1000000/hour"},
+    "rooms": {"CHAT_MAX_ROOMS_PER_USER": "5000", "CHAT_CREATE_ROOM_RATE": "1000000/hour"},
     "gateway-ws": {
         "CHAT_EVENTS_PER_SECOND": "100000",
         "CHAT_EVENTS_BURST": "100000",
