@@ -18,6 +18,8 @@ from chat_bench.native import LOADGEN
 
 _PATIENCE_SECONDS = 60.0
 """How much longer than asked an answer may take."""
+_RETRIES_SECONDS = 300.0
+"""Who is refused and asked to come again does so up to 20 times."""
 _LINE_BYTES = 1 << 20
 _NICE = -10
 
@@ -81,7 +83,7 @@ class Generator:
             rate: connections per second; 0: all at once.
         """
         seconds = self._size / rate if rate else 0
-        return Arrivals.model_validate(await self._ask(f"connect {rate:g}", seconds + 60))
+        return Arrivals.model_validate(await self._ask(f"connect {rate:g}", seconds + _RETRIES_SECONDS))
 
     async def run(self, rate: float, seconds: float, size: int, warmup: float) -> Run:
         """Send messages.

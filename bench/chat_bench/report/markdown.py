@@ -13,17 +13,8 @@ from chat_bench.report.other_tables import (
 )
 from chat_bench.report.tables import number, table
 from chat_bench.report.talk_tables import cost_table, half_table, limits_table, spenders_table
+from chat_bench.report.words import FLOOR, HISTORY, IDLE, RULES, STORM
 from chat_bench.results import Results, Talk
-
-RULES = """\
-A target **holds** a rate when 99 % of all messages are acknowledged, 99 % of all acknowledgements and
-deliveries come within 100 ms of the instant at which the message was due, none is lost or doubled and
-nobody is disconnected. Ours also has to keep the order of each room. The peers promise none: what they
-deliver out of order is counted, in «In order up to», and does not end the search. Rates are tried in steps
-of 25 %, so a limit is known to that; a step that was not held is tried twice. A step in which the load
-generator was late itself is void. Processor time is user and system time of every process that works for a
-target, MongoDB, Redis and RabbitMQ included where it uses them, from `/proc`; the load generator is not in
-it. All of it ran on the same machine, one target at a time."""
 
 
 def report_text(results: Results, plots: Sequence[str]) -> str:
@@ -87,15 +78,15 @@ def _talk_parts(name: str, found: Mapping[str, Talk]) -> list[str]:
 def _other_parts(results: Results) -> list[str]:
     parts = []
     if results.storm:
-        parts += ["## `storm`", storm_table(results.storm)]
+        parts += ["## `storm`", STORM, storm_table(results.storm)]
     if results.idle:
-        parts += ["## `idle`", idle_table(results.idle)]
+        parts += ["## `idle`", IDLE, idle_table(results.idle)]
     if results.history:
-        parts += ["## `history`", history_table(results.history)]
+        parts += ["## `history`", HISTORY, history_table(results.history)]
     if results.sweep:
         parts += ["## Cost against the size of rooms", members_table(results.sweep)]
         parts += ["## Cost against the number of processes", processes_table(results.sweep)]
-    return [*parts, "## The floor: bare writes in C", floor_table(results.floor)]
+    return [*parts, "## The floor: bare writes in C", FLOOR, floor_table(results.floor)]
 
 
 def _facts(facts: Mapping[str, str]) -> str:
