@@ -108,10 +108,14 @@ async def _until_signal(options: Options, folder: Path) -> Results:
     task = asyncio.create_task(
         Runner(options, folder, _say, lambda results: write_json(options.out, results)).run()
     )
+
+    def end(sig: signal.Signals) -> None:
+        _say(f"Stopping: {sig.name}")
+        task.cancel()
+
     for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(sig) is signal.SIG_IGN:
-            continue  # under nohup, say
-        asyncio.get_running_loop().add_signal_handler(sig, task.cancel)
+        if signal.getsignal(sig) is not signal.SIG_IGN:  # as SIGHUP is under nohup
+            asyncio.get_running_loop().add_signal_handler(sig, end, sig)
     return await task
 
 
