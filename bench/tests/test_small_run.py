@@ -11,7 +11,7 @@ from chat_bench.results import Results
 WORKLOADS = "rooms,storm,idle,history"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_measures_and_reports(tmp_path: Path) -> None:
     bench = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "chat_bench", "--small", "--workloads", WORKLOADS),
