@@ -38,7 +38,7 @@ run: setup ## Start everything; options: PORT=8080 GATEWAYS=1 MESSAGING=1 BIND=<
 doctor: setup ## Tell what this machine lacks, and how to mend it
 	@$(BIN)/chat doctor --port=$(PORT)
 
-test: lint js ## Run every check; ARGS= goes to pytest, e.g. ARGS="services/auth -x"
+test: lint js bench-peers ## Run every check; ARGS= goes to pytest, e.g. ARGS="services/auth -x"
 	$(BIN)/pytest $(ARGS)
 
 verify: setup ## Break the system under load and check that nothing is lost; options: FAULT=F04,F06 SEED=7 LOAD=0.5 MINUTES=20
