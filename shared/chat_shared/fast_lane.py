@@ -13,6 +13,7 @@ import orjson
 from pydantic import ValidationError
 from pymongo import DESCENDING
 from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import PyMongoError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -94,10 +95,17 @@ class FastLane:
                 await told
 
     async def tell_again(self, room_ids: Sequence[str]) -> None:
-        """Tell all that waits in the outbox about these rooms, whoever committed it, before this returns."""
+        """Tell all that waits in the outbox about these rooms, whoever committed it, within `TOLD_SECONDS`.
+
+        A failure is logged only: the one who asks has an answer already, and must get that one.
+        """
         query = {"roomId": {"$in": list(room_ids)}, "key": {"$in": KEYS}}
-        rows = await self._rows.find(query).sort("_id", DESCENDING).limit(MAX_AT_ONCE).to_list()
-        await self._publish(rows[::-1])
+        try:
+            async with asyncio.timeout(TOLD_SECONDS):
+                rows = await self._rows.find(query).sort("_id", DESCENDING).limit(MAX_AT_ONCE).to_list()
+                await self._publish(rows[::-1])
+        except (PyMongoError, TimeoutError) as error:
+            log.warning("facts are left to the outbox", error=repr(error)[:100])
 
     async def _tell_next(self) -> None:
         await self._wake.wait()

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import pymongo.lock
@@ -10,6 +11,7 @@ from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 
@@ -135,14 +137,30 @@ class Mongo:
             Unavailable: it did not succeed within ten seconds; the driver alone would try for 120. In rare
                 cases the commit is under way all the same.
         """
+        # Not `pymongo.timeout`: when that is over, the driver does not even send the abort.
+        attempt = asyncio.create_task(self._attempt(work))
         try:
-            # Not `pymongo.timeout`: when that is over, the driver does not even send the abort.
-            async with asyncio.timeout(OPERATION_MS / 1000), self._client.start_session() as session:
-                return await session.with_transaction(
-                    work,
-                    read_concern=ReadConcern("snapshot"),
-                    write_concern=DURABLE,
-                    read_preference=ReadPreference.PRIMARY,
-                )
-        except TimeoutError as error:
-            raise Unavailable("MongoDB did not answer in time; try again") from error
+            await asyncio.wait({attempt}, timeout=OPERATION_MS / 1000)
+        finally:
+            if not attempt.done():
+                attempt.cancel()
+                # A server that hangs does not answer the abort either: nobody waits for it.
+                self._tasks.spawn(_abort(attempt), name="mongo-abort")
+        if not attempt.done():
+            raise Unavailable("MongoDB did not answer in time; try again")
+        return attempt.result()
+
+    async def _attempt(self, work: Callable[[AsyncClientSession], Awaitable[ResultT]]) -> ResultT:
+        async with self._client.start_session() as session:
+            return await session.with_transaction(
+                work,
+                read_concern=ReadConcern("snapshot"),
+                write_concern=DURABLE,
+                read_preference=ReadPreference.PRIMARY,
+            )
+
+
+async def _abort(attempt: asyncio.Task[Any]) -> None:
+    """Wait for the end of a transaction that was cancelled; its session aborts it on the way out."""
+    with suppress(asyncio.CancelledError, PyMongoError):
+        await attempt

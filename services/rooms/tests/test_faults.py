@@ -10,6 +10,9 @@ from chat_shared.bus.consumer import parse_event
 from chat_shared.contracts.events import Event
 from chat_shared.testing import ApiClient, eventually
 
+REFUSAL_SECONDS = 18
+"""One wait of ten seconds for MongoDB fits into it, a second one does not."""
+
 
 @pytest.fixture
 async def no_broker(backing: Any) -> Any:
@@ -104,7 +107,7 @@ class TestMongoDB:
         mongod = backing.process("mongod")
         mongod.kill(signal.SIGSTOP)
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(REFUSAL_SECONDS):
                 answers = await asyncio.gather(
                     *(
                         api.http.request(method, f"/api/v1{path}", headers=user.headers, timeout=30)

@@ -57,9 +57,10 @@ class Transactions:
         try:
             async with self._turns.take(*keys):
                 result = await self._mongo.transaction(within)
-        except ChatError:
-            # It may be refused for what another process changed and did not live to tell.
-            await self._outbox.tell_again(keys)
+        except ChatError as refusal:
+            if not refusal.retryable:
+                # It may be refused for what another process changed and did not live to tell.
+                await self._outbox.tell_again(keys)
             raise
         self._outbox.flush()
         await self._outbox.told()
