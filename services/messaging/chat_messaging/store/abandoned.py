@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pymongo
+from chat_shared.lifecycle import is_cancelled
 from chat_shared.logging import get_logger
 from chat_shared.mongo import Document, Mongo
 from pymongo.errors import PyMongoError
@@ -48,7 +49,7 @@ class AbandonedTransactions:
             watch.cancel()
 
     async def _watch(self) -> None:
-        while True:
+        while not is_cancelled():  # the driver may have taken the cancellation for a timeout of its own
             await asyncio.sleep(LOOK_SECONDS)
             await self.end()
 
