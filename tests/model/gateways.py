@@ -10,10 +10,11 @@ from typing import Any, cast
 import orjson
 from chat_gateway_ws.catch_up import CatchUp
 from chat_gateway_ws.clients import MessagingClient, RoomsClient
-from chat_gateway_ws.connections import Connection, Connections, SendLimits, SendQueue, TokenBucket
+from chat_gateway_ws.connections import Connection, Connections, TokenBucket
 from chat_gateway_ws.epoch import LogEpoch
 from chat_gateway_ws.memberships import Memberships
 from chat_gateway_ws.room_feeds import RoomFeeds, room_channel
+from chat_gateway_ws.send_queue import SendLimits, SendQueue
 from chat_messaging.domain import Committed, by_room
 from chat_messaging.reading import Reader
 from chat_shared.contracts.internal import MembershipFact, RoomEntries, UserRoom

@@ -15,13 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from chat_gateway_ws.clients import AuthClient
 from chat_gateway_ws.close_reasons import SESSION_ENDED
 from chat_gateway_ws.connect_limit import ConnectLimit
-from chat_gateway_ws.connections import Connection, Connections, SendLimits, SendQueue, TokenBucket
+from chat_gateway_ws.connections import Connection, Connections, TokenBucket
 from chat_gateway_ws.drain import Drain
 from chat_gateway_ws.errors import Busy
 from chat_gateway_ws.events import Events
 from chat_gateway_ws.memberships import Memberships
 from chat_gateway_ws.presence import Presence
 from chat_gateway_ws.room_feeds import RoomFeeds
+from chat_gateway_ws.send_queue import SendLimits, SendQueue
 from chat_gateway_ws.server import ChatServer
 from chat_gateway_ws.settings import Settings
 from chat_gateway_ws.wire import event_frame
@@ -133,11 +134,12 @@ class Admission:
         connection.opened()
         self._presence.changed(connection.user_id)
 
-    def event(self, eio_sid: str, name: str, payload: Any, ack_id: int | None) -> None:
-        """Hand an event of an admitted socket on."""
+    def event(self, eio_sid: str, name: str, payload: Any, ack_id: int | None) -> bool:
+        """Hand an event of an admitted socket on; tell whether its client may go on at this rate."""
         connection = self._connections.get(eio_sid)
-        if connection is not None and not connection.closing:
-            self._events.handle(connection, name, payload, ack_id)
+        if connection is None or connection.closing:
+            return False
+        return self._events.handle(connection, name, payload, ack_id)
 
     def closed(self, eio_sid: str) -> None:
         """Forget a socket; nothing happens when it is forgotten already."""

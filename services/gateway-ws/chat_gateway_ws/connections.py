@@ -1,7 +1,6 @@
 """The live sockets of this process: who they belong to, which rooms they may see, what waits for them."""
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,11 +9,11 @@ from typing import Any
 
 from chat_shared.contracts.internal import UserRoom
 from chat_shared.tokens import Identity
-from engineio import packet as engine_packet
 
 from chat_gateway_ws.close_reasons import SLOW, CloseReason
 from chat_gateway_ws.metrics import CONNECTIONS
-from chat_gateway_ws.wire import to_packet
+from chat_gateway_ws.send_queue import SendLimits, SendQueue
+from chat_gateway_ws.wire import Block, ReadyPacket
 
 TOMBSTONE_SECONDS = 60.0
 SLOW_SECONDS = 10.0
@@ -22,66 +21,6 @@ BURST_PACKETS = 8
 BURST_SIZE = 4
 """How many times the limit may wait for a moment: a burst is queued before its client can have read of it."""
 MAX_TOMBSTONES = 100_000
-
-
-class SendQueue(asyncio.Queue[Any]):
-    """The packets that wait for one client, with the memory that they hold."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waiting_size = 0
-        self.taken = 0
-        """How many packets were taken out, ever."""
-        self._fewest = 0
-        self._smallest = 0
-        self._eased = asyncio.Event()
-
-    def _put(self, item: Any) -> None:
-        self.waiting_size += _size(item)
-        super()._put(item)
-
-    def _get(self) -> Any:
-        item = super()._get()
-        self.waiting_size -= _size(item)
-        self.taken += 1
-        self._fewest = min(self._fewest, self.qsize())
-        self._smallest = min(self._smallest, self.waiting_size)
-        self._eased.set()
-        return item
-
-    def discard(self) -> None:
-        """Drop what waits: nobody will read it."""
-        while not self.empty():
-            self.get_nowait()
-
-    def is_above(self, packets: int, size: int) -> bool:
-        """Tell whether more than that many packets or bytes wait."""
-        return self.qsize() > packets or self.waiting_size > size
-
-    def stayed_above(self, packets: int, size: int) -> bool:
-        """Tell whether more than that many packets or bytes waited all the time since this was last asked."""
-        stayed = self._fewest > packets or self._smallest > size
-        self._fewest, self._smallest = self.qsize(), self.waiting_size
-        return stayed
-
-    async def wait_below(self, packets: int, size: int) -> None:
-        """Return when no more than that many packets and bytes wait."""
-        while self.is_above(packets, size):
-            self._eased.clear()
-            await self._eased.wait()
-
-
-def _size(item: Any) -> int:
-    data = getattr(item, "data", None)
-    return sys.getsizeof(data) if isinstance(data, str | bytes) else 0
-
-
-@dataclass(frozen=True, slots=True)
-class SendLimits:
-    """How many packets, and bytes in them, may wait for one client."""
-
-    packets: int
-    size: int
 
 
 class TokenBucket:
@@ -166,17 +105,23 @@ class Connection:
 
     def send(self, frame: str) -> None:
         """Send a frame to this socket alone."""
-        self.send_packet(to_packet(frame))
+        self.send_packet(ReadyPacket(frame))
 
-    def send_packet(self, packet: engine_packet.Packet) -> None:
-        """Queue a packet, which may be shared with other sockets.
+    def send_packet(self, packet: ReadyPacket) -> None:
+        """Send a packet, which may be shared with other sockets."""
+        if not self.closing and not self._waiting.send(packet):
+            self._close_if_far_behind()
 
-        A client for which several times the limit waits is closed at once; who is above it for longer, or
-        reads nothing at all, is found by `SlowReaders`.
+    def send_block(self, block: Block) -> None:
+        """Send packets, which may be shared with other sockets, in one write."""
+        if not self.closing and not self._waiting.send_block(block):
+            self._close_if_far_behind()
+
+    def _close_if_far_behind(self) -> None:
+        """Close a client for which several times the limit waits.
+
+        Who is above it for longer, or reads nothing at all, is found by `SlowReaders`.
         """
-        if self.closing:
-            return
-        self._waiting.put_nowait(packet)
         if self._waiting.is_above(self._limits.packets * BURST_PACKETS, self._limits.size * BURST_SIZE):
             self.close(SLOW)
 

@@ -123,16 +123,18 @@ class Events:
         """End what is still under way for sockets that are gone."""
         await self._tasks.cancel()
 
-    def handle(self, connection: Connection, event: str, payload: Any, ack_id: int | None) -> None:
-        """Take one event of a client, in the order in which the client sent them."""
+    def handle(self, connection: Connection, event: str, payload: Any, ack_id: int | None) -> bool:
+        """Take an event of a client, in the order in which they came; tell whether it keeps to its rate."""
         name, handler = self._handlers.get(event, ("unknown", _refuse_unknown))
         reply = Reply(connection, name, ack_id)
+        if not connection.bucket.take():
+            reply.raised(TooManyEvents())
+            return False
         try:
-            if not connection.bucket.take():
-                raise TooManyEvents
             handler(connection, payload, reply)
         except Exception as error:
             reply.raised(error)
+        return True
 
     def _send_message(self, connection: Connection, payload: Any, reply: Reply) -> None:
         self._drain.require_staying(connection)

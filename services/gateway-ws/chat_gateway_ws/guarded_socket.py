@@ -5,13 +5,18 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import engineio.async_socket
 from chat_shared.logging import get_logger
 from engineio import packet as engine_packet
 from engineio.exceptions import QueueEmpty, SocketIsClosedError
+
+from chat_gateway_ws.websocket import ShortcutWebSocket
+from chat_gateway_ws.wire import EVENT_PREFIX
 
 log = get_logger(__name__)
 
@@ -43,6 +48,9 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
     """The TCP connection of a WebSocket; polls come over any."""
     address = ""
     """Of the client, as the trusted proxies tell it."""
+    on_event: Callable[[str], bool] | None = None
+    """Takes an event of a client that is let in, as text; tells whether it may send more at once."""
+    _websocket: ShortcutWebSocket | None = None
     last_ping: float | None
     """When the heartbeat went out that was not answered yet."""
     _ping: asyncio.TimerHandle | None = None
@@ -61,6 +69,8 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
     async def _upgrade_websocket(self, environ: dict[str, Any]) -> Any:
         protocol = getattr(environ["asgi.send"], "__self__", None)
         self.transport = getattr(protocol, "transport", None)
+        if isinstance(protocol, ShortcutWebSocket):
+            self._websocket = self.queue.websocket = protocol
         return await super()._upgrade_websocket(environ)
 
     async def _websocket_handler(self, ws: Any) -> None:
@@ -98,10 +108,13 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
         try:
             if not self.queue.empty():
                 return self.queue.get_nowait()
+            self.queue.writer_is_idle = self.upgraded
             async with asyncio.timeout(self.server.ping_interval + self.server.ping_timeout):
                 return await self.queue.get()
         except (TimeoutError, asyncio.CancelledError):
             raise QueueEmpty from None
+        finally:
+            self.queue.writer_is_idle = False
 
     def schedule_ping(self) -> None:
         """Send the next heartbeat in time, unless one is waited for.
@@ -135,6 +148,23 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
             await self.close()
             raise SocketIsClosedError
         await super().receive(pkt)
+        self._shorten_the_way()
+
+    def _shorten_the_way(self) -> None:
+        """Take events where they arrive, now that everything before them was taken.
+
+        Heartbeats still go the long way: the library waits there for a sign of life.
+        """
+        websocket = self._websocket
+        if self.on_event is not None and websocket is not None and self.upgraded and websocket.queue.empty():
+            websocket.on_text = partial(self._take, websocket, self.on_event)
+
+    def _take(self, websocket: ShortcutWebSocket, on_event: Callable[[str], bool], text: str) -> bool:
+        if self.closing or not text.startswith(EVENT_PREFIX):
+            return False
+        if not on_event(text):
+            websocket.on_text = None
+        return True
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         """Take polled packets; a broken one, or a body of unknown or too large size, ends the session.

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
-from engineio import packet as engine_packet
-
 from chat_gateway_ws.recent import Kept
-from chat_gateway_ws.wire import payload_of, raw_event_frame, to_packet
+from chat_gateway_ws.wire import ReadyPacket, payload_of, raw_event_frame
 
 #: Pages that wait for some socket: in a storm many wait for the same one, which then takes memory once.
-_waiting: WeakValueDictionary[tuple[object, ...], engine_packet.Packet] = WeakValueDictionary()
+_waiting: WeakValueDictionary[tuple[object, ...], ReadyPacket] = WeakValueDictionary()
 
 
 class HistoryPage:
@@ -35,7 +33,7 @@ class HistoryPage:
         """Whether it goes up to the head."""
         return self.last >= self.head
 
-    def packet(self) -> engine_packet.Packet:
+    def packet(self) -> ReadyPacket:
         """Return the event; sockets that get the same one share it."""
         first = self._entries[0][0] if self._entries else None
         key = (self._room_id, first, self.last, self.head, self.epoch, self.is_reset)
@@ -44,11 +42,11 @@ class HistoryPage:
             packet = _waiting[key] = self._make_packet()
         return packet
 
-    def _make_packet(self) -> engine_packet.Packet:
+    def _make_packet(self) -> ReadyPacket:
         messages = ",".join(payload_of(packet) for _, packet in self._entries)
         reset = "true" if self.is_reset else "false"
         payload = (
             f'{{"roomId":"{self._room_id}","messages":[{messages}],'
             f'"head":{self.head},"epoch":{self.epoch},"reset":{reset}}}'
         )
-        return to_packet(raw_event_frame("message-history", payload))
+        return ReadyPacket(raw_event_frame("message-history", payload))

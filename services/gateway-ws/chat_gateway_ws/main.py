@@ -17,7 +17,7 @@ from chat_gateway_ws.admission import Admission
 from chat_gateway_ws.catch_up import CatchUp
 from chat_gateway_ws.clients import AuthClient, MessagingClient, RoomsClient
 from chat_gateway_ws.close_reasons import NEW_EPOCH
-from chat_gateway_ws.connections import Connections, SendLimits
+from chat_gateway_ws.connections import Connections
 from chat_gateway_ws.consumers import LiveUpdates
 from chat_gateway_ws.drain import Drain
 from chat_gateway_ws.events import Events
@@ -28,9 +28,11 @@ from chat_gateway_ws.memberships import Memberships
 from chat_gateway_ws.presence import Presence
 from chat_gateway_ws.room_feeds import RoomFeeds
 from chat_gateway_ws.send_batcher import SendBatcher
+from chat_gateway_ws.send_queue import SendLimits
 from chat_gateway_ws.server import ChatServer
 from chat_gateway_ws.settings import Settings
 from chat_gateway_ws.slow_readers import SlowReaders
+from chat_gateway_ws.websocket import ShortcutWebSocket
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -137,7 +139,7 @@ async def serve(app: FastAPI, settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        ws="websockets-sansio",
+        ws=ShortcutWebSocket,
         ws_max_size=settings.max_frame_bytes,
         ws_per_message_deflate=False,
         ws_ping_interval=None,

@@ -1,24 +1,17 @@
 """The last entries of each room, kept for sockets that come back: a storm of them must not reach the log."""
 
-import sys
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from itertools import islice
 from typing import TypeAlias
 
-from engineio import packet as engine_packet
-
 from chat_gateway_ws.metrics import RECENT_BYTES
+from chat_gateway_ws.wire import ReadyPacket
 
-Kept: TypeAlias = tuple[int, engine_packet.Packet]
+Kept: TypeAlias = tuple[int, ReadyPacket]
 
 MAX_ENTRIES = 200
 MAX_BYTES = 256 * 1024
-
-
-def packet_bytes(packet: engine_packet.Packet) -> int:
-    """Return the memory that a ready-made packet takes: that of its one text."""
-    return sys.getsizeof(packet.data)
 
 
 class RecentBudget:
@@ -65,23 +58,23 @@ class Recent:
         """The oldest `seq` kept; None when there is nothing."""
         return self._entries[0][0] if self._entries else None
 
-    def append(self, seq: int, packet: engine_packet.Packet) -> None:
+    def append(self, seq: int, packet: ReadyPacket) -> None:
         """Keep an entry that was delivered now."""
         before = self.size
         if self._entries and self._entries[-1][0] != seq - 1:
             self._drop_all()
         self._entries.append((seq, packet))
-        self.size += packet_bytes(packet)
+        self.size += packet.size
         while len(self._entries) > MAX_ENTRIES or self.size > MAX_BYTES:
             self.is_full = True
-            self.size -= packet_bytes(self._entries.popleft()[1])
+            self.size -= self._entries.popleft()[1].size
         self._budget.changed(self, self.size - before)
 
     def prepend(self, older: Sequence[Kept]) -> None:
         """Keep entries that come right before those kept, as many as there is place for."""
         before = self.size
         for seq, packet in reversed(older):
-            size = packet_bytes(packet)
+            size = packet.size
             if len(self._entries) >= MAX_ENTRIES or self.size + size > MAX_BYTES:
                 self.is_full = True
                 break

@@ -10,14 +10,13 @@ from typing import TypeAlias
 from chat_shared.contracts.internal import RoomEntries
 from chat_shared.errors import Unavailable
 from chat_shared.logging import get_logger
-from engineio import packet as engine_packet
 
 from chat_gateway_ws.close_reasons import SLOW
 from chat_gateway_ws.connections import Connection
 from chat_gateway_ws.metrics import DELIVERIES, HOLES
-from chat_gateway_ws.recent import MAX_ENTRIES, Kept, Recent, RecentBudget, packet_bytes
+from chat_gateway_ws.recent import MAX_ENTRIES, Kept, Recent, RecentBudget
 from chat_gateway_ws.single_flight import SingleFlight
-from chat_gateway_ws.wire import to_packet
+from chat_gateway_ws.wire import Block, ReadyPacket
 
 log = get_logger(__name__)
 
@@ -26,6 +25,8 @@ FetchEntries = Callable[[str, int, int], Awaitable[RoomEntries]]
 
 FORWARD, BACK = "forward", "back"
 FETCH_LIMIT = 500
+BLOCK_PACKETS = 16
+"""So many go to a socket in one write: it shows after that whether the client keeps up."""
 MAX_AHEAD = 2_000
 MAX_AHEAD_CHARACTERS = 1_048_576
 MAX_HELD = 2_000
@@ -44,16 +45,16 @@ class Hold:
         self.size = 0
         """Bytes held."""
 
-    def add(self, seq: int, packet: engine_packet.Packet) -> bool:
+    def add(self, seq: int, packet: ReadyPacket) -> bool:
         """Keep what was delivered; tell whether there was place for it."""
         self.packets.append((seq, packet))
-        self.size += packet_bytes(packet)
+        self.size += packet.size
         return len(self.packets) <= MAX_HELD and self.size <= MAX_HELD_BYTES
 
     def sent(self, seq: int) -> None:
         """Drop what the socket has by now, up to `seq`."""
         self.packets = [(held, packet) for held, packet in self.packets if held > seq]
-        self.size = sum(packet_bytes(packet) for _, packet in self.packets)
+        self.size = sum(packet.size for _, packet in self.packets)
 
 
 class Ahead:
@@ -134,11 +135,13 @@ class RoomFeed:
 
     def receive(self, entries: list[Entry]) -> bool:
         """Take entries from pub/sub; tell whether a hole has to be filled."""
+        due: list[str] = []
         for seq, frame in entries:
-            if self.head is not None and seq == self.head + 1:
-                self._deliver(seq, frame)
-            elif self.head is None or seq > self.head:
+            if self.head is not None and seq == self.head + len(due) + 1:
+                due.append(frame)
+            elif self.head is None or seq > self.head + len(due):
                 self._ahead.add(seq, frame)
+        self._deliver(due)
         self._deliver_ahead()
         return self.has_hole
 
@@ -179,9 +182,11 @@ class RoomFeed:
                 self._ahead.forget_rumours()
                 return
             HOLES.inc()
+            due: list[str] = []
             for seq, frame in answer.entries:
-                if seq == self.head + 1:
-                    self._deliver(seq, frame)
+                if seq == self.head + len(due) + 1:
+                    due.append(frame)
+            self._deliver(due)
             self._deliver_ahead()
 
     async def after(self, seq: int, limit: int) -> list[Kept]:
@@ -222,32 +227,38 @@ class RoomFeed:
         answer = await self._fetch(self.room_id, after, limit)
         if [seq for seq, _ in answer.entries] != list(range(after + 1, after + limit + 1)):
             raise Unavailable
-        return [(seq, to_packet(frame)) for seq, frame in answer.entries]
+        return [(seq, ReadyPacket(frame)) for seq, frame in answer.entries]
 
     def _deliver_ahead(self) -> bool:
         """Deliver what was early and has its turn now; tell whether there was any."""
         if self.head is None:
             return False
-        before = self.head
-        while (frame := self._ahead.take(self.head + 1)) is not None:
-            self._deliver(self.head + 1, frame)
+        due: list[str] = []
+        while (frame := self._ahead.take(self.head + len(due) + 1)) is not None:
+            due.append(frame)
+        self._deliver(due)
         self._ahead.drop_until(self.head)
-        return self.head > before
+        return bool(due)
 
-    def _deliver(self, seq: int, frame: str) -> None:
-        packet = to_packet(frame)
-        self.head = seq
-        self.recent.append(seq, packet)
-        for connection, hold in self.listeners.items():
-            if hold is None:
-                connection.send_packet(packet)
-            elif not hold.add(seq, packet):
-                connection.close(SLOW)
-        DELIVERIES.inc(len(self.listeners))
+    def _deliver(self, due: list[str]) -> None:
+        """Deliver the frames that follow the head."""
+        for start in range(0, len(due), BLOCK_PACKETS):
+            packets = [ReadyPacket(frame) for frame in due[start : start + BLOCK_PACKETS]]
+            first, self.head = self.delivered + 1, self.delivered + len(packets)
+            kept = list(enumerate(packets, first))
+            for seq, packet in kept:
+                self.recent.append(seq, packet)
+            block = Block(packets)
+            for connection, hold in self.listeners.items():
+                if hold is None:
+                    connection.send_block(block)
+                elif not all(hold.add(seq, packet) for seq, packet in kept):
+                    connection.close(SLOW)
+            DELIVERIES.inc(len(self.listeners) * len(packets))
 
     def broadcast(self, frame: str, *, except_user: str | None = None) -> None:
         """Send a frame that is no log entry (presence, typing) to everybody in the room."""
-        packet = to_packet(frame)
+        packet = ReadyPacket(frame)
         for connection in self.listeners:
             if connection.user_id != except_user:
                 connection.send_packet(packet)

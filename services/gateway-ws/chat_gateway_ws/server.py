@@ -7,6 +7,7 @@ accept binary packets, keep a socket open after a broken frame or without a CONN
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import socketio
@@ -24,13 +25,22 @@ from chat_gateway_ws.close_reasons import (
     SLOW,
     CloseReason,
 )
-from chat_gateway_ws.connections import SendQueue
 from chat_gateway_ws.errors import connect_refusal
 from chat_gateway_ws.guarded_socket import GuardedSocket
 from chat_gateway_ws.handshakes import Handshakes
 from chat_gateway_ws.metrics import CLOSED, CONNECTS_REFUSED
+from chat_gateway_ws.send_queue import SendQueue
 from chat_gateway_ws.settings import Settings
-from chat_gateway_ws.wire import DISCONNECT_FRAME, Json, ProtocolError, TextPacket, parse_event, to_packet
+from chat_gateway_ws.wire import (
+    DISCONNECT_FRAME,
+    EVENT_PREFIX,
+    EVENT_TYPE,
+    Json,
+    ProtocolError,
+    ReadyPacket,
+    TextPacket,
+    parse_event,
+)
 
 log = get_logger(__name__)
 
@@ -41,7 +51,7 @@ ABRUPT = frozenset({SLOW, CROWDED_OUT})
 
 OnConnect = Callable[[str, Any], Awaitable[None]]
 OnConnected = Callable[[str], None]
-OnEvent = Callable[[str, str, Any, int | None], None]
+OnEvent = Callable[[str, str, Any, int | None], bool]
 OnClosed = Callable[[str], None]
 
 
@@ -76,7 +86,8 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
         Args:
             connect: `(eio_sid, auth)` admits a socket or raises a ChatError.
             connected: `(eio_sid)`, once the CONNECT answer is in the queue.
-            event: `(eio_sid, name, payload, ack_id)`, in the order in which the client sent them.
+            event: `(eio_sid, name, payload, ack_id)`, in the order in which the client sent them; tells
+                whether the client may go on at this rate.
             closed: `(eio_sid)`, exactly once for every Engine.IO session.
         """
         self._connect, self._connected, self._event, self._closed = connect, connected, event, closed
@@ -120,7 +131,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
             self.eio.sockets.pop(eio_sid, None)
             return
         if not reason.reconnect:
-            socket.queue.put_nowait(to_packet(DISCONNECT_FRAME))
+            socket.queue.put_nowait(ReadyPacket(DISCONNECT_FRAME))
         await socket.close()
         await asyncio.sleep(CLOSE_SECONDS)
         socket.abort()
@@ -151,7 +162,10 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
 
     async def _handle_eio_message(self, eio_sid: str, data: Any) -> None:
         try:
-            await self._handle_packet(eio_sid, TextPacket(encoded_packet=data))
+            if isinstance(data, str) and data.startswith(EVENT_TYPE) and self._is_connected(eio_sid):
+                self._event(eio_sid, *parse_event(data, 1))
+            else:
+                await self._handle_packet(eio_sid, TextPacket(encoded_packet=data))
         except ProtocolError:
             self.close(eio_sid, PROTOCOL_ERROR)
         except Exception as error:
@@ -166,9 +180,6 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
         elif packet.packet_type == socketio_packet.DISCONNECT:
             await self._handle_disconnect(eio_sid, NAMESPACE, self.reason.CLIENT_DISCONNECT)
             self._closed(eio_sid)
-        elif packet.packet_type == socketio_packet.EVENT and self._is_connected(eio_sid):
-            name, payload = parse_event(packet.data)
-            self._event(eio_sid, name, payload, packet.id)
         elif packet.packet_type != socketio_packet.ACK:
             raise ProtocolError("unexpected packet")
 
@@ -177,10 +188,27 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
             raise ProtocolError("connected already")
         self._handshakes.remove(eio_sid)
         await self._handle_connect(eio_sid, NAMESPACE, auth)
+        socket = self.socket(eio_sid)
         if self._is_connected(eio_sid):
             self._connected(eio_sid)
+            if socket is not None:
+                socket.on_event = partial(self._take_event, eio_sid)
         else:
             self._begin_handshake(eio_sid)
+
+    def _take_event(self, eio_sid: str, text: str) -> bool:
+        """Take an event of a socket that is let in; tell whether its next ones may come as directly as this.
+
+        Who sends too fast goes through a queue that stops reading from it.
+        """
+        try:
+            return self._event(eio_sid, *parse_event(text, len(EVENT_PREFIX)))
+        except ProtocolError:
+            self.close(eio_sid, PROTOCOL_ERROR)
+        except Exception as error:
+            log.error("packet failed", exc_info=error)
+            self.close(eio_sid, PROTOCOL_ERROR)
+        return False
 
     async def _on_connect_event(self, _sid: str, environ: dict[str, Any], auth: Any = None) -> None:
         """Admit a socket; a TypeError must not leave this, or the library calls it a second time."""

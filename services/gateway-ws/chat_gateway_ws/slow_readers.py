@@ -13,8 +13,9 @@ from chat_shared.lifecycle import TaskSet, run_forever
 from chat_shared.logging import get_logger
 
 from chat_gateway_ws.close_reasons import SLOW
-from chat_gateway_ws.connections import Connections, SendLimits
+from chat_gateway_ws.connections import Connections
 from chat_gateway_ws.guarded_socket import GuardedSocket, cut
+from chat_gateway_ws.send_queue import SendLimits
 from chat_gateway_ws.server import ChatServer
 
 log = get_logger(__name__)

@@ -5,14 +5,8 @@ import time
 
 import pytest
 from chat_gateway_ws.close_reasons import SLOW, CloseReason
-from chat_gateway_ws.connections import (
-    Connection,
-    Connections,
-    LocalUser,
-    SendLimits,
-    SendQueue,
-    TokenBucket,
-)
+from chat_gateway_ws.connections import Connection, Connections, LocalUser, TokenBucket
+from chat_gateway_ws.send_queue import SendLimits, SendQueue
 from chat_shared.contracts.internal import UserRoom
 from chat_shared.tokens import Identity
 

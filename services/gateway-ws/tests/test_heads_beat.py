@@ -2,11 +2,12 @@
 
 import orjson
 import pytest
-from chat_gateway_ws.connections import Connection, Connections, SendLimits, SendQueue, TokenBucket
+from chat_gateway_ws.connections import Connection, Connections, TokenBucket
 from chat_gateway_ws.epoch import LogEpoch
 from chat_gateway_ws.heads_beat import MAX_ROOMS, HeadsBeat
 from chat_gateway_ws.recent import RecentBudget
 from chat_gateway_ws.room_feed import RoomFeed
+from chat_gateway_ws.send_queue import SendLimits, SendQueue
 from chat_gateway_ws.wire import payload_of
 from chat_shared.contracts.internal import RoomEntries
 from chat_shared.contracts.sockets import DeliveredHeads

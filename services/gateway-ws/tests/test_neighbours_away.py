@@ -12,7 +12,7 @@ from chat_gateway_ws.admission import Admission
 from chat_gateway_ws.catch_up import CatchUp, Joining
 from chat_gateway_ws.clients import MessagingClient, RoomsClient
 from chat_gateway_ws.close_reasons import INCOMPLETE, CloseReason
-from chat_gateway_ws.connections import Connection, Connections, SendLimits, SendQueue, TokenBucket
+from chat_gateway_ws.connections import Connection, Connections, TokenBucket
 from chat_gateway_ws.consumers import LiveUpdates
 from chat_gateway_ws.errors import RoomNotFound
 from chat_gateway_ws.history import HistoryPage
@@ -20,7 +20,8 @@ from chat_gateway_ws.memberships import Memberships
 from chat_gateway_ws.recent import RecentBudget
 from chat_gateway_ws.room_feed import RoomFeed
 from chat_gateway_ws.room_feeds import FILLS, RoomFeeds
-from chat_gateway_ws.wire import to_packet
+from chat_gateway_ws.send_queue import SendLimits, SendQueue
+from chat_gateway_ws.wire import ReadyPacket
 from chat_shared.bus import Bus
 from chat_shared.contracts.events import MemberJoined, MemberLeft
 from chat_shared.contracts.internal import UserRoom
@@ -256,7 +257,7 @@ async def test_a_history_that_breaks_off_ends_the_socket(
     feed.start_at(300)
     hold = feed.hold(connection)
     catch_up = CatchUp(cast("Any", None), cast("Any", None), messaging.epoch)
-    first = HistoryPage(ROOM, 0, [(seq, to_packet(FRAME)) for seq in range(1, 101)], 300, 1)
+    first = HistoryPage(ROOM, 0, [(seq, ReadyPacket(FRAME)) for seq in range(1, 101)], 300, 1)
     joining = Joining(catch_up, connection, feed, hold, first)
     feed.receive([(301, FRAME)])
     with pytest.raises(ChatError):

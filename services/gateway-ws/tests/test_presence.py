@@ -10,9 +10,10 @@ import pytest
 from aiohttp import web
 from chat_gateway_ws import presence, presence_store
 from chat_gateway_ws.clients import AuthClient, RoomsClient
-from chat_gateway_ws.connections import Connection, Connections, SendLimits, SendQueue, TokenBucket
+from chat_gateway_ws.connections import Connection, Connections, TokenBucket
 from chat_gateway_ws.presence import COLLECT_SECONDS, ROOM_LOOKUPS, Presence
 from chat_gateway_ws.presence_store import BATCH, Change, PresenceRules, PresenceStore, Synced
+from chat_gateway_ws.send_queue import SendLimits, SendQueue
 from chat_shared.contracts.internal import UserRoom
 from chat_shared.http import ServiceClient
 from chat_shared.testing import eventually

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import pytest
 from chat_gateway_ws.recent import MAX_BYTES, MAX_ENTRIES, Kept, Recent, RecentBudget
-from chat_gateway_ws.wire import to_packet
+from chat_gateway_ws.wire import ReadyPacket
 
 
 def kept(seqs: Iterable[int], size: int = 10) -> list[Kept]:
-    return [(seq, to_packet("4" + "x" * size)) for seq in seqs]
+    return [(seq, ReadyPacket("4" + "x" * size)) for seq in seqs]
 
 
 def seqs(entries: list[Kept] | None) -> list[int] | None:

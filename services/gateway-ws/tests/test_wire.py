@@ -2,8 +2,20 @@
 
 import pytest
 import socketio.packet
-from chat_gateway_ws.wire import ProtocolError, TextPacket, ack_frame, event_frame, parse_event, to_packet
+from chat_gateway_ws.wire import (
+    Block,
+    ProtocolError,
+    ReadyPacket,
+    TextPacket,
+    ack_frame,
+    event_frame,
+    parse_event,
+)
 from chat_shared.contracts.sockets import AckDone, RoomPresence
+from websockets.client import ClientProtocol
+from websockets.frames import Opcode
+from websockets.protocol import State
+from websockets.uri import parse_uri
 
 
 def test_an_event_frame_is_what_the_library_would_send() -> None:
@@ -20,10 +32,22 @@ def test_an_ack_frame_is_what_the_library_would_send() -> None:
     )
 
 
-def test_a_shared_packet_is_encoded_once() -> None:
-    packet = to_packet('42["x"]')
-    assert packet.encode() is packet.encode()
-    assert packet.encode() == '42["x"]'
+@pytest.mark.parametrize("length", [5, 125, 126, 65_535, 65_536])
+def test_a_ready_packet_is_one_whole_websocket_frame(length: int) -> None:
+    text = "4" * (length - 2) + "é"  # two bytes
+    packet = ReadyPacket(text)
+    peer = ClientProtocol(parse_uri("ws://localhost"), max_size=None, state=State.OPEN)
+    peer.receive_data(packet.wire)
+    [frame] = peer.events_received()
+    assert (frame.opcode, frame.fin, bytes(frame.data)) == (Opcode.TEXT, True, text.encode())
+    assert packet.encode() == packet.data == text
+
+
+def test_a_block_is_its_packets_one_after_the_other() -> None:
+    packets = [ReadyPacket("42[1]"), ReadyPacket("42[2]" * 100)]
+    peer = ClientProtocol(parse_uri("ws://localhost"), state=State.OPEN)
+    peer.receive_data(Block(packets).wire)
+    assert [bytes(frame.data).decode() for frame in peer.events_received()] == [p.data for p in packets]
 
 
 @pytest.mark.parametrize(
@@ -48,15 +72,41 @@ def test_what_is_no_text_packet_is_refused(text: str | bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [None, {}, [], [1], [["x"]], ["connect", {}], ["disconnect", "x"], ["connect_error"]]
+    "text",
+    [
+        "2",
+        "2null",
+        "2{}",
+        "2[]",
+        "2[1]",
+        '2[["x"]]',
+        '2["connect",{}]',
+        '2["disconnect","x"]',
+        '2["connect_error"]',
+        '2["x"',
+        '2["x"]]',
+        '21-["x"]',
+        '2-1["x"]',
+        '2²["x"]',
+        "2" + "9" * 21 + '["x"]',
+        '2/other,["x"]',
+        "2" + "[" * 60_000,
+        '2["x",NaN]',
+    ],
 )
-def test_what_is_no_event_is_refused(data: object) -> None:
+def test_what_is_no_event_is_refused(text: str) -> None:
     with pytest.raises(ProtocolError):
-        parse_event(data)
+        parse_event(text, 1)
 
 
 @pytest.mark.parametrize(
-    ("data", "event"), [(["a"], ("a", None)), (["a", 1, 2], ("a", 1)), (["a", {}], ("a", {}))]
+    ("text", "event"),
+    [
+        ('2["a"]', ("a", None, None)),
+        ('20["a"]', ("a", None, 0)),
+        ('217["a",1,2]', ("a", 1, 17)),
+        ('2/,3["a",{}]', ("a", {}, 3)),
+    ],
 )
-def test_name_and_first_argument_count(data: list[object], event: tuple[str, object]) -> None:
-    assert parse_event(data) == event
+def test_id_name_and_first_argument_count(text: str, event: tuple[str, object, int | None]) -> None:
+    assert parse_event(text, 1) == event

@@ -8,6 +8,7 @@ from chat_shared.testing.api_client import (
     response_cookies,
     success_body,
 )
+from chat_shared.testing.bare_socket import BareSocket
 from chat_shared.testing.factories import Connect, NewRoom, NewUser
 from chat_shared.testing.raw_socket import RawSocket
 from chat_shared.testing.shapes import (
@@ -30,6 +31,7 @@ __all__ = [
     "ROOM_FIELDS",
     "USER_FIELDS",
     "ApiClient",
+    "BareSocket",
     "Connect",
     "ConnectRefused",
     "NewRoom",
