@@ -4,13 +4,12 @@ Lost here is not lost: an entry keeps its outbox flag until it was published, an
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 from chat_shared.lifecycle import TaskSet, run_forever
 from chat_shared.logging import get_logger
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from chat_messaging.crash_points import CrashPoints
@@ -23,7 +22,7 @@ PUBLISH_SECONDS = 1.0
 MAX_WAITING = 20_000
 HEAD_TTL_SECONDS = 7 * 24 * 3600
 SCAN_COUNT = 1_000
-RAISE_AGAIN_SECONDS = 1.0
+SETTLE_SECONDS = 0.05
 MAX_UNRAISED = 100_000
 
 #: The head only goes up, whoever writes it last.
@@ -61,12 +60,14 @@ class Fanout:
     def __init__(
         self, redis: Redis, crash_points: CrashPoints, on_published: Callable[[list[Committed]], None]
     ) -> None:
-        """`on_published` gets what Redis took; the rest is left to the sweep."""
+        """`on_published` gets what Redis took, heads included; the rest is left to the sweep."""
         self._redis = redis
         self._raise_head = redis.register_script(_RAISE_HEAD)
         self._crash_points = crash_points
         self._on_published = on_published
         self._waiting: list[Committed] = []
+        self._told: list[Committed] = []
+        """Published, with heads that are not raised yet."""
         self._unraised: dict[str, int] = {}
         """Rooms whose head Redis did not take: until it does, no gateway can see that it missed something."""
         self._wake = asyncio.Event()
@@ -74,14 +75,15 @@ class Fanout:
 
     async def start(self) -> None:
         """Publish in the background what `enqueue` brings."""
-        self._tasks.spawn(run_forever(self._publish_next, name="fanout", pause=0), name="fanout")
-        again = run_forever(self._raise_again, name="heads-again", pause=RAISE_AGAIN_SECONDS)
-        self._tasks.spawn(again, name="heads-again")
+        for step, pause in ((self._publish_next, 0.0), (self._settle, SETTLE_SECONDS)):
+            name = f"fanout{step.__name__}"
+            self._tasks.spawn(run_forever(step, name=name, pause=pause), name=name)
 
     async def stop(self) -> None:
         """Publish what waits, then stop."""
         await self._tasks.cancel()
         await self._publish_waiting()
+        await self._settle()
 
     def enqueue(self, entries: list[Committed]) -> None:
         """Publish soon; entries of one room come in `seq` order. Beyond the bound the sweep has to do it."""
@@ -96,49 +98,69 @@ class Fanout:
     async def _publish_waiting(self) -> None:
         self._wake.clear()
         entries, self._waiting = self._waiting, []
-        if entries and await self.publish(entries):
-            self._on_published(entries)
+        if entries and await self._publish_frames(entries):
+            self._told += entries
 
     async def publish(self, entries: Sequence[Committed]) -> bool:
         """Publish entries and raise the heads of their rooms; tell whether Redis took all of it."""
+        return await self._publish_frames(entries) and await self._raise_heads(_heads_of(entries))
+
+    async def _publish_frames(self, entries: Sequence[Committed]) -> bool:
         self._crash_points.passing("before_fanout")
         try:
             async with asyncio.timeout(PUBLISH_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
                 for room_id, of_room in by_room(entries).items():
                     frames = [(entry.placed.seq, entry.frame) for entry in of_room]
                     pipeline.publish(room_channel(room_id), orjson.dumps(frames))
-                    await self._queue_head(pipeline, room_id, of_room[-1].placed.seq)
                 await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
-            self._remember_unraised(entries)
+            self._remember_unraised(_heads_of(entries))
             PUBLISH_FAILURES.labels("redis").inc(len(entries))
             log.warning("fan-out left to the sweep", entries=len(entries), error=repr(error)[:200])
             return False
         return True
 
-    async def _queue_head(self, pipeline: Pipeline, room_id: str, seq: int) -> None:
-        await self._raise_head(keys=[head_key(room_id)], args=[seq, HEAD_TTL_SECONDS], client=pipeline)
+    async def _settle(self) -> None:
+        """Raise the heads of what was published since the last time, then hand it on.
 
-    def _remember_unraised(self, entries: Sequence[Committed]) -> None:
-        for entry in entries:
-            if len(self._unraised) < MAX_UNRAISED or entry.room_id in self._unraised:
-                self._unraised[entry.room_id] = max(entry.placed.seq, self._unraised.get(entry.room_id, 0))
-
-    async def _raise_again(self) -> None:
-        """Raise the heads that Redis did not take; gateways that look at them fetch what they missed."""
-        if not self._unraised:
-            return
+        That is not urgent, so it is done for many at a time. It comes before the flags in the log are
+        cleared: whatever happens to this process, gateways can see that they missed something.
+        """
+        entries, self._told = self._told, []
         heads, self._unraised = self._unraised, {}
+        for room_id, seq in _heads_of(entries).items():
+            heads[room_id] = max(seq, heads.get(room_id, 0))
+        if heads and await self._raise_heads(heads) and entries:
+            self._on_published(entries)
+
+    async def _raise_heads(self, heads: Mapping[str, int]) -> bool:
         try:
             async with asyncio.timeout(PUBLISH_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
                 for room_id, seq in heads.items():
-                    await self._queue_head(pipeline, room_id, seq)
+                    await self._raise_head(
+                        keys=[head_key(room_id)], args=[seq, HEAD_TTL_SECONDS], client=pipeline
+                    )
                 await pipeline.execute()
-        except (RedisError, OSError, TimeoutError):
-            for room_id, seq in heads.items():
+        except (RedisError, OSError, TimeoutError) as error:
+            self._remember_unraised(heads)
+            log.warning("heads not raised", rooms=len(heads), error=repr(error)[:200])
+            return False
+        return True
+
+    def _remember_unraised(self, heads: Mapping[str, int]) -> None:
+        for room_id, seq in heads.items():
+            if len(self._unraised) < MAX_UNRAISED or room_id in self._unraised:
                 self._unraised[room_id] = max(seq, self._unraised.get(room_id, 0))
 
     async def forget(self, room_id: str) -> None:
         """Remove what Redis keeps of a deleted room."""
         self._unraised.pop(room_id, None)
         await self._redis.delete(head_key(room_id))
+
+
+def _heads_of(entries: Sequence[Committed]) -> dict[str, int]:
+    """Return the highest `seq` of each room."""
+    heads: dict[str, int] = {}
+    for entry in entries:
+        heads[entry.room_id] = max(entry.placed.seq, heads.get(entry.room_id, 0))
+    return heads
