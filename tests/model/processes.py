@@ -12,6 +12,7 @@ from chat_messaging.appender import AppenderParts
 from chat_messaging.appenders import Appenders
 from chat_messaging.crash_points import CrashPoints
 from chat_messaging.domain import Body, Committed, Draft, MessageKey
+from chat_messaging.group_commit import GroupCommit
 from chat_messaging.reading import Reader
 from chat_messaging.room_keys import RoomKeys
 from chat_messaging.store.room_keys import RoomKeyStore
@@ -53,8 +54,10 @@ class MessagingProcess:
         self._appenders = self._new_appenders()
 
     def _new_appenders(self) -> Appenders:
+        self._inserts = GroupCommit(self._store, CrashPoints())
         parts = AppenderParts(
             self._store,
+            self._inserts,
             lambda _draft: True,
             lambda entries: self._publish(entries),
             CrashPoints(),
@@ -68,13 +71,16 @@ class MessagingProcess:
 
     async def stop(self) -> None:
         await self._appenders.stop()
+        await self._inserts.stop()
         await self._mongo.stop()
 
     async def crash(self, publish: Publish | None = None) -> None:
         """Lose all memory, with whatever is under way; begin again."""
-        dead, self._appenders = self._appenders, self._new_appenders()
+        dead = self._appenders, self._inserts
+        self._appenders = self._new_appenders()
         self._publish = publish or self._publish
-        await dead._tasks.cancel()  # at whatever await its inserts are
+        for part in dead:
+            await part._tasks.cancel()  # at whatever await its inserts are
 
     async def send(self, message: Message) -> SendResult:
         """Append a message and return its outcome."""

@@ -1,7 +1,7 @@
-"""The one writer of a room in this process: numbers what waits and commits it as one insert.
+"""The one writer of a room in this process: numbers what waits and commits it together.
 
-While an insert is under way the next batch fills (group commit): a busy room costs one majority round
-trip per batch, a quiet one waits for nothing. Another process may write to the same room; the unique
+While an insert is under way the next batch fills: a busy room costs one majority round trip per batch, a
+quiet one waits for nothing. Another process may write to the same room; the unique
 index on (roomId, seq) lets one of the two win, and the other reads the head again.
 """
 
@@ -30,8 +30,9 @@ from chat_messaging.domain import (
     places_behind,
 )
 from chat_messaging.errors import Busy, NotAMember
-from chat_messaging.metrics import APPEND_RETRIES, APPEND_SECONDS, APPENDED, BATCH_SIZE
-from chat_messaging.outcomes import Cause, interpret
+from chat_messaging.group_commit import GroupCommit
+from chat_messaging.metrics import APPEND_RETRIES, APPENDED
+from chat_messaging.outcomes import Cause, InsertFailure, interpret
 from chat_messaging.store.room_log import RoomLogStore, lost_race
 
 log = get_logger(__name__)
@@ -52,6 +53,7 @@ class AppenderParts:
     """What all appenders share."""
 
     store: RoomLogStore
+    inserts: GroupCommit
     may_write: MayWrite
     """The last look at a sender's membership before the insert."""
     on_committed: OnCommitted
@@ -171,12 +173,14 @@ class RoomAppender:
             return []
         places = places_behind(head, drafts)
         try:
-            await self._insert(documents_of(drafts, places), last_deadline(drafts))
-        except BulkWriteError as error:
-            return await self._after_failure(drafts, places, error)
+            failure = await self._parts.inserts.insert(
+                documents_of(drafts, places), deadline=last_deadline(drafts)
+            )
         except PyMongoError as error:
             log.warning("insert without an answer", room_id=self._room_id, error=repr(error)[:200])
             return await self._resolve(drafts)
+        if failure is not None:
+            return await self._after_failure(drafts, places, failure)
         self._committed(drafts, places)
         return []
 
@@ -220,17 +224,12 @@ class RoomAppender:
             self._head = await self._parts.store.latest_seq(self._room_id)
         return self._head
 
-    async def _insert(self, documents: list[Document], deadline: float) -> None:
-        self._parts.crash_points.passing("before_insert")
-        BATCH_SIZE.observe(len(documents))
-        with APPEND_SECONDS.time():
-            await self._parts.store.insert(documents, timeout=max(0.05, deadline - time.monotonic()))
-        self._parts.crash_points.passing("after_insert")
-
     async def _after_failure(
-        self, drafts: list[Draft], places: list[Placed], error: BulkWriteError
+        self, drafts: list[Draft], places: list[Placed], failure: InsertFailure
     ) -> list[Draft]:
-        failure = interpret(error.details)
+        """Answer what is in the log after an insert that stopped; return what has to be tried again."""
+        if failure.cause is Cause.NOT_TRIED:
+            return drafts
         APPEND_RETRIES.labels(failure.cause.name.lower()).inc()
         if failure.cause is Cause.UNKNOWN:
             return await self._resolve(drafts)

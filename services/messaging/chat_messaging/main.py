@@ -20,6 +20,7 @@ from chat_messaging.crash_points import CrashPoints
 from chat_messaging.domain import Draft
 from chat_messaging.epoch import LogEpoch
 from chat_messaging.fanout import Fanout
+from chat_messaging.group_commit import GroupCommit
 from chat_messaging.internal_api import MAX_BATCH_BYTES, create_internal_router
 from chat_messaging.membership import Member, Memberships
 from chat_messaging.reading import Reader
@@ -54,7 +55,10 @@ def create_app(settings: Settings) -> FastAPI:
     def may_write(draft: Draft) -> bool:
         return not memberships.has_left(Member(draft.room_id, draft.key.sender_id))
 
-    parts = AppenderParts(log_store, may_write, fanout.enqueue, crash_points, settings.max_waiting_per_room)
+    inserts = GroupCommit(log_store, crash_points)
+    parts = AppenderParts(
+        log_store, inserts, may_write, fanout.enqueue, crash_points, settings.max_waiting_per_room
+    )
     appenders = Appenders(parts, max_waiting=settings.max_waiting)
     epoch = LogEpoch(mongo, LogMetaStore(mongo), [appenders.forget, keys.forget_all])
     reader = Reader(log_store, keys)
@@ -81,6 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
             bus,
             relay,
             fanout,
+            inserts,
             appenders,
             sweep,
         ],

@@ -17,6 +17,7 @@ class Cause(Enum):
 
     SEQ_TAKEN = "another writer has this seq"
     KEY_TAKEN = "this client message is in the log already"
+    NOT_TRIED = "its time was over before its turn came"
     UNKNOWN = "nobody can tell what was applied for good"
 
 

@@ -19,6 +19,8 @@ log = get_logger(__name__)
 
 MAX_WAITING = 20_000
 MAX_BATCH = 2_000
+PAUSE_SECONDS = 0.2
+"""Nobody waits for these events, and one about many entries costs those who handle it as much as one."""
 
 
 class Relay:
@@ -34,7 +36,7 @@ class Relay:
 
     async def start(self) -> None:
         """Relay in the background what `enqueue` brings."""
-        self._tasks.spawn(run_forever(self._relay_next, name="relay", pause=0), name="relay")
+        self._tasks.spawn(run_forever(self._relay_next, name="relay", pause=PAUSE_SECONDS), name="relay")
 
     async def stop(self) -> None:
         """Relay what waits if the broker is there, then stop."""

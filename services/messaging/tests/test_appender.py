@@ -14,6 +14,7 @@ from chat_messaging.appender import AppenderParts
 from chat_messaging.appenders import Appenders
 from chat_messaging.crash_points import CrashPoints
 from chat_messaging.domain import Body, Committed, Draft, MessageKey
+from chat_messaging.group_commit import GroupCommit
 from chat_messaging.store.room_log import RoomLogStore
 from chat_shared.contracts.internal import SendResult
 from chat_shared.mongo import Mongo
@@ -38,8 +39,9 @@ class Process:
         self.mongo = Mongo(url, database)
         self.store = RoomLogStore(self.mongo)
         self.committed: list[Committed] = []
+        self.inserts = GroupCommit(self.store, CrashPoints(crash_at))
         parts = AppenderParts(
-            self.store, may_write, self.committed.extend, CrashPoints(crash_at), max_waiting=10_000
+            self.store, self.inserts, may_write, self.committed.extend, CrashPoints(crash_at), 10_000
         )
         self.appenders = Appenders(parts, max_waiting=10_000)
 
@@ -50,6 +52,7 @@ class Process:
 
     async def stop(self) -> None:
         await self.appenders.stop()
+        await self.inserts.stop()
         await self.mongo.stop()
 
     def send(

@@ -14,6 +14,7 @@ from chat_messaging.appender import AppenderParts
 from chat_messaging.appenders import Appenders
 from chat_messaging.clients import MediaClient
 from chat_messaging.crash_points import CrashPoints
+from chat_messaging.group_commit import GroupCommit
 from chat_messaging.membership import Memberships
 from chat_messaging.room_keys import RoomKeys
 from chat_messaging.sending import Sending
@@ -71,9 +72,10 @@ async def sending(mongo: Mongo) -> AsyncIterator[Sending]:
         media = ServiceClient("media", [NOBODY], "token")
         log = RoomLogStore(mongo)
         keys = RoomKeys(RoomKeyStore(mongo), master_keys())
-        parts = AppenderParts(log, lambda _draft: True, lambda _entries: None, CrashPoints(), 100)
+        inserts = GroupCommit(log, CrashPoints())
+        parts = AppenderParts(log, inserts, lambda _draft: True, lambda _entries: None, CrashPoints(), 100)
         appenders = Appenders(parts, max_waiting=100)
-        for part in (rooms, media, mongo, appenders):
+        for part in (rooms, media, mongo, inserts, appenders):
             await part.start()
             running.push_async_callback(part.stop)
         await mongo.wait_prepared()
