@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import aiohttp
 
@@ -12,31 +12,23 @@ from chat_bench.percentiles import latency_of
 from chat_bench.results import History, HistoryTimes, Results
 from chat_bench.site import Site
 from chat_bench.sizes import Sizes
-from chat_bench.targets.choice import NODE_NONDURABLE
 from chat_bench.targets.target import Ground, Page
 from chat_bench.workloads.joining import Joiner
-from chat_bench.workloads.workload import Pass
+from chat_bench.workloads.workload import OnePass
 
 SPEAKERS = range(10)
 BETWEEN_SECONDS = 0.01
 
 
-class HistoryWorkload:
+class HistoryWorkload(OnePass):
     """Two rooms with the same people, asked in turn, so that the machine's moods hit both alike."""
 
     name = "history"
     needs_generator = False
-    leaves_out = (NODE_NONDURABLE,)
 
     def __init__(self, sizes: Sizes, report: Callable[[str], None]) -> None:
-        self._sizes = sizes
-        self._report = report
+        super().__init__(sizes, report)
         self._counts = (sizes.history_short, sizes.history_long)
-
-    @property
-    def passes(self) -> Sequence[Pass]:
-        """One."""
-        return [self.measure]
 
     async def measure(self, site: Site, results: Results) -> None:
         """Store both histories, then measure joins and pages."""

@@ -1,33 +1,20 @@
 """`idle`: many connections on which nothing is said."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from chat_bench.generator import Client
 from chat_bench.results import Idle, Results
 from chat_bench.site import Site, clients_of, require_all
-from chat_bench.sizes import Sizes
-from chat_bench.targets.choice import NODE_NONDURABLE
-from chat_bench.workloads.workload import Pass
+from chat_bench.workloads.workload import OnePass
 
 FIRST = 100
 """Connections that come and go before: what is only made once does not count."""
 
 
-class IdleWorkload:
+class IdleWorkload(OnePass):
     """Users with several connections each; the same at every target."""
 
     name = "idle"
-    needs_generator = True
-    leaves_out = (NODE_NONDURABLE,)
-
-    def __init__(self, sizes: Sizes, report: Callable[[str], None]) -> None:
-        self._sizes = sizes
-        self._report = report
-
-    @property
-    def passes(self) -> Sequence[Pass]:
-        """One."""
-        return [self.measure]
 
     async def measure(self, site: Site, results: Results) -> None:
         """Measure the memory before and with all connections."""

@@ -1,31 +1,17 @@
 """`storm`: everybody connects and joins at once, as after the loss of a gateway."""
 
 import asyncio
-from collections.abc import Callable, Sequence
 
 from chat_bench.generator import Generator
 from chat_bench.results import Results, Storm
 from chat_bench.site import Site, clients_of
-from chat_bench.sizes import Sizes
-from chat_bench.targets.choice import NODE_NONDURABLE
-from chat_bench.workloads.workload import Pass
+from chat_bench.workloads.workload import OnePass
 
 
-class StormWorkload:
+class StormWorkload(OnePass):
     """Several rounds, each of which finds everybody offline."""
 
     name = "storm"
-    needs_generator = True
-    leaves_out = (NODE_NONDURABLE,)
-
-    def __init__(self, sizes: Sizes, report: Callable[[str], None]) -> None:
-        self._sizes = sizes
-        self._report = report
-
-    @property
-    def passes(self) -> Sequence[Pass]:
-        """One."""
-        return [self.measure]
 
     async def measure(self, site: Site, results: Results) -> None:
         """Measure what the arrival of everybody costs."""

@@ -1,31 +1,25 @@
 """`sweep`: what a message and a delivery cost, against the size of rooms and the number of processes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from chat_bench.figures import Step
 from chat_bench.results import Results, Sweep, SweepPoint
 from chat_bench.site import Site, clients_of, require_all
 from chat_bench.sizes import MESSAGE_SIZE, Shape, Sizes
-from chat_bench.targets.choice import NODE_NONDURABLE, Processes
-from chat_bench.workloads.workload import Pass
+from chat_bench.targets.choice import Processes
+from chat_bench.workloads.workload import OnePass
 
 
-class MemberSweep:
+class _Sweep(OnePass):
+    def __init__(self, sizes: Sizes, processes: Processes, report: Callable[[str], None]) -> None:
+        super().__init__(sizes, report)
+        self._processes = processes
+
+
+class MemberSweep(_Sweep):
     """The same number of people in ever larger rooms."""
 
     name = "sweep over members"
-    needs_generator = True
-    leaves_out = (NODE_NONDURABLE,)
-
-    def __init__(self, sizes: Sizes, processes: Processes, report: Callable[[str], None]) -> None:
-        self._sizes = sizes
-        self._processes = processes
-        self._report = report
-
-    @property
-    def passes(self) -> Sequence[Pass]:
-        """One."""
-        return [self.measure]
 
     async def measure(self, site: Site, results: Results) -> None:
         """Measure one point for each size of a room."""
@@ -43,22 +37,14 @@ class MemberSweep:
         return min(self._sizes.sweep_deliveries / members, self._sizes.sweep_messages)
 
 
-class ProcessSweep:
+class ProcessSweep(_Sweep):
     """`rooms` at one rate; the runner changes how many processes there are."""
 
-    needs_generator = True
     leaves_out = ()
 
     def __init__(self, sizes: Sizes, processes: Processes, report: Callable[[str], None]) -> None:
+        super().__init__(sizes, processes, report)
         self.name = f"sweep over processes ({processes.gateways} gateways, {processes.messaging} messaging)"
-        self._sizes = sizes
-        self._processes = processes
-        self._report = report
-
-    @property
-    def passes(self) -> Sequence[Pass]:
-        """One."""
-        return [self.measure]
 
     async def measure(self, site: Site, results: Results) -> None:
         """Measure the point of this number of processes."""
