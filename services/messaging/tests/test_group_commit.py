@@ -14,6 +14,7 @@ from chat_messaging.group_commit import MAX_DOCUMENTS, MAX_INSERTS, GroupCommit
 from chat_messaging.outcomes import Cause, InsertFailure
 from chat_messaging.store.room_log import RoomLogStore
 from chat_shared.mongo import Document, Mongo
+from chat_shared.testing import eventually
 from pymongo.errors import PyMongoError
 
 if TYPE_CHECKING:
@@ -92,12 +93,12 @@ async def test_rooms_that_are_ready_together_share_an_insert(log: RecordedLog, i
 async def test_what_comes_meanwhile_waits_for_the_next_insert(log: RecordedLog, inserts: GroupCommit) -> None:
     log.goes_on.clear()
     under_way = []
-    for room in new_rooms(MAX_INSERTS):
+    for number, room in enumerate(new_rooms(MAX_INSERTS), start=1):
         under_way.append(asyncio.create_task(insert(inserts, entries(room, 1))))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await eventually(lambda number=number: len(log.inserts) == number)
     later = [asyncio.create_task(insert(inserts, entries(room, 1))) for room in new_rooms(5)]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the five have asked
+    assert len(log.inserts) == MAX_INSERTS
     log.goes_on.set()
     await asyncio.gather(*under_way, *later)
     assert sum(log.inserts) == MAX_INSERTS + 5
@@ -159,7 +160,7 @@ async def test_who_is_cancelled_leaves_the_others_alone(log: RecordedLog, insert
     gone, stays = new_rooms(2)
     cancelled = asyncio.create_task(insert(inserts, entries(gone, 1)))
     waiting = asyncio.create_task(insert(inserts, entries(stays, 1)))
-    await asyncio.sleep(0)
+    await eventually(lambda: log.inserts == [2])
     cancelled.cancel()
     log.goes_on.set()
     assert await waiting is None
