@@ -224,7 +224,7 @@ class TestFlapping:
         await tell(one, opened(user()))
         assert time.monotonic() - began < rules.window
         await patrol_until(other, heard, 3)
-        assert time.monotonic() - began >= rules.window
+        assert time.monotonic() - began >= rules.window - 0.01  # Redis counts in whole milliseconds
         assert heard == [{"user-online": [user()]}, {"user-offline": [user()]}, {"user-online": [user()]}]
 
     async def test_an_announcement_that_comes_late_tells_what_is_true(
