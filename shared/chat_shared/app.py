@@ -14,6 +14,7 @@ from pydantic_settings import SettingsError
 from chat_shared.contracts.envelope import Problem
 from chat_shared.error_handlers import install_error_handlers
 from chat_shared.errors import Unavailable
+from chat_shared.garbage import spare_what_stays
 from chat_shared.lifecycle import Component
 from chat_shared.logging import configure_logging, get_logger
 from chat_shared.loop_health import LoopHealth
@@ -176,7 +177,9 @@ def run_service(
     configure_logging(settings.service, settings.instance, settings.log_level)
 
     async def main() -> None:
-        await serve(create_app(settings), settings)
+        app = create_app(settings)
+        spare_what_stays()
+        await serve(app, settings)
 
     with asyncio.Runner(loop_factory=_event_loop_factory()) as runner:
         runner.run(main())

@@ -2,7 +2,11 @@
 
 import random
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
+
+MAX_REMEMBERED = 10_000
+"""Keys whose order is remembered: a gateway asks for it with every message."""
 
 
 class Instances:
@@ -11,6 +15,7 @@ class Instances:
     def __init__(self, urls: Sequence[str]) -> None:
         self._urls = [url.rstrip("/") for url in urls]
         self._avoided: set[str] = set()
+        self._by_hash = lru_cache(maxsize=MAX_REMEMBERED)(self._ranked)
 
     def home(self, key: str) -> str:
         """Return the instance that a key belongs to, whatever state that one is in."""
@@ -37,5 +42,5 @@ class Instances:
         """Ask an instance again like any other."""
         self._avoided.discard(url)
 
-    def _by_hash(self, key: str) -> list[str]:
+    def _ranked(self, key: str) -> list[str]:
         return sorted(self._urls, key=lambda url: blake2b(f"{url}|{key}".encode(), digest_size=8).digest())

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from chat_shared.contracts.internal import SendItem, SendResult
@@ -10,7 +10,6 @@ from chat_shared.contracts.sockets import (
     AckDone,
     AckError,
     AckFailed,
-    AckSent,
     AckSynced,
     ErrorNotice,
     JoinRoom,
@@ -35,9 +34,12 @@ from chat_gateway_ws.errors import Busy, NotAMember, TooManyEvents, UnknownEvent
 from chat_gateway_ws.metrics import EVENTS
 from chat_gateway_ws.room_feeds import RoomFeeds
 from chat_gateway_ws.send_batcher import SendBatcher
-from chat_gateway_ws.wire import ack_frame, event_frame
+from chat_gateway_ws.wire import ack_frame, event_frame, sent_ack_frame
 
 log = get_logger(__name__)
+
+counted = cache(EVENTS.labels)
+"""The counter of an event and its outcome: to look it up costs more than to count, and there are few."""
 
 
 class Reply:
@@ -54,13 +56,20 @@ class Reply:
     def done(self, answer: BaseModel) -> None:
         """The event worked."""
         self._answered = True
-        EVENTS.labels(self._event, "ok").inc()
+        counted(self._event, "ok").inc()
         if self._ack_id is not None:
             self._connection.send(ack_frame(self._ack_id, answer))
 
+    def sent(self, result: SendResult) -> None:
+        """The message is stored."""
+        self._answered = True
+        counted(self._event, "ok").inc()
+        if self._ack_id is not None:
+            self._connection.send(sent_ack_frame(self._ack_id, result))
+
     def failed(self, code: str, message: str, *, retryable: bool) -> None:
         """The event was refused."""
-        EVENTS.labels(self._event, code).inc()
+        counted(self._event, code).inc()
         if self._ack_id is not None:
             refusal = AckFailed(error=AckError(code=code, message=message, retryable=retryable))
             self._connection.send(ack_frame(self._ack_id, refusal))
@@ -141,7 +150,7 @@ class Events:
         body = SendMessage.model_validate(payload)
         if connection.pending_sends >= self._max_pending_sends:
             raise Busy
-        item = SendItem.model_construct(
+        item = SendItem(
             room_id=body.room_id,
             sender_id=connection.user_id,
             content=body.content,
@@ -159,10 +168,7 @@ class Events:
         if result.error is not None:
             reply.failed(result.error.code, result.error.message, retryable=result.error.retryable)
         else:
-            fields = {
-                name: getattr(result, name) for name in ("message_id", "seq", "created_at", "duplicate")
-            }
-            reply.done(AckSent.model_construct(None, **fields))
+            reply.sent(result)
 
     def _join_room(self, connection: Connection, payload: Any, reply: Reply) -> None:
         body = JoinRoom.model_validate(payload)

@@ -1,17 +1,21 @@
-"""Messages on their way to messaging: one request carries all that came in while the last one was away.
+"""Messages on their way to messaging: one request carries all that came in since the last one left.
 
-At low load a message leaves at once; at high load a request carries hundreds. A room's messages keep
-their order because a room is never in two requests at the same time.
+At low load a message leaves at once; at high load a request carries hundreds. A room's messages keep their
+order because its next request does not leave before messaging has the last one in line, which it tells by
+beginning its answer; and because the requests of a lane are under way at one instance of messaging only.
 """
 
 import asyncio
 import time
-from collections import deque
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from http import HTTPStatus
 
-from chat_shared.contracts.internal import SendError, SendItem, SendResult
+from chat_shared.contracts.internal import SendError, SendItem, SendResult, SendResults
 from chat_shared.errors import ChatError, OutcomeUnknown
+from chat_shared.http import NotReached
 from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
 
@@ -23,10 +27,18 @@ log = get_logger(__name__)
 
 MAX_BATCH = 500
 MAX_WAITING = 10_000
-MAX_REQUESTS = 2
-MAX_SLOW_REQUESTS = 8
+MAX_SENDERS = 2
+MAX_SLOW_SENDERS = 8
 SLOW_SECONDS = 0.2
-"""Where a request takes this long, rooms that have nothing to do with it wait for less with more requests."""
+"""Where messaging takes this long to take a request in, rooms that have nothing to do with it wait for less
+with more of them."""
+MAX_UNANSWERED = 16
+"""Requests of a lane that may be under way: more would only wait inside messaging."""
+PACE_SHARE = 0.5
+"""Of the time that an answer takes, what lies between two requests of a lane while one is under way: each
+costs as much as many messages in it, and the slower they are answered, the more messages share one."""
+MAX_PACE_SECONDS = 0.05
+SMOOTHING = 0.2
 DEADLINE_SECONDS = 8.0
 MIN_SECONDS = 1.0
 """A message with less time than this is not sent: a request has the time of its oldest message."""
@@ -39,25 +51,69 @@ class _Waiting:
     deadline: float
 
 
-@dataclass(slots=True)
 class _Lane:
     """The rooms that are at home with one instance of messaging.
 
     While that one does not answer, their requests go elsewhere but stay in this lane: that keeps their order.
     """
 
-    waiting: dict[str, deque[_Waiting]] = field(default_factory=dict)
-    """Per room, oldest first; the rooms in the order in which they began to wait."""
-    rooms_away: set[str] = field(default_factory=set)
-    """Rooms that are part of a request under way."""
-    requests: int = 0
-    is_slow: bool = False
-    """Whether the latest answer took long."""
+    def __init__(self) -> None:
+        self.waiting: dict[str, deque[_Waiting]] = {}
+        """Per room, oldest first; the rooms in the order in which they began to wait."""
+        self.rooms_away: set[str] = set()
+        """Rooms that are part of a request that messaging has not taken in yet."""
+        self.senders = 0
+        """Tasks that send requests, each one after the other."""
+        self.is_slow = False
+        """Whether messaging took long to take in the latest request."""
+        self.places = asyncio.Semaphore(MAX_UNANSWERED)
+        self._unanswered: Counter[str] = Counter()
+        """How many requests are under way, by instance."""
+        self._answered = asyncio.Event()
+        self._answer_seconds = 0.0
+        self._next_at = 0.0
 
     @property
-    def max_requests(self) -> int:
-        """How many requests may be under way."""
-        return MAX_SLOW_REQUESTS if self.is_slow else MAX_REQUESTS
+    def max_senders(self) -> int:
+        """How many requests may be on their way in."""
+        return MAX_SLOW_SENDERS if self.is_slow else MAX_SENDERS
+
+    async def turn(self) -> None:
+        """Wait until the next request may leave: at once where none is under way."""
+        now = time.monotonic()
+        if self._unanswered.total():
+            pace = min(self._answer_seconds * PACE_SHARE, MAX_PACE_SECONDS)
+            self._next_at = max(now, self._next_at + pace)
+            await asyncio.sleep(self._next_at - now)
+        else:
+            self._next_at = now
+
+    def take(self) -> list[_Waiting]:
+        """Take what may go now."""
+        batch: list[_Waiting] = []
+        for room_id in [room_id for room_id in self.waiting if room_id not in self.rooms_away]:
+            queue = self.waiting[room_id]
+            while queue and len(batch) < MAX_BATCH:
+                batch.append(queue.popleft())
+            if queue:
+                break
+            del self.waiting[room_id]
+        return batch
+
+    @asynccontextmanager
+    async def under_way(self, instance: str) -> AsyncIterator[None]:
+        """Have a request under way at one instance, and none at any other: two do not keep one order."""
+        while self._unanswered.total() > self._unanswered[instance]:
+            self._answered.clear()
+            await self._answered.wait()
+        self._unanswered[instance] += 1
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._answer_seconds += SMOOTHING * (time.monotonic() - began - self._answer_seconds)
+            self._unanswered[instance] -= 1
+            self._answered.set()
 
 
 class SendBatcher:
@@ -85,62 +141,94 @@ class SendBatcher:
         if self._waiting >= MAX_WAITING:
             raise Busy
         answer: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
-        lane = self._lanes.setdefault(self._messaging.home(item.room_id), _Lane())
+        lane = self._lane(item.room_id)
         queue = lane.waiting.setdefault(item.room_id, deque())
         queue.append(_Waiting(item, answer, time.monotonic() + DEADLINE_SECONDS))
         self._waiting += 1
-        if lane.requests < lane.max_requests and item.room_id not in lane.rooms_away:
-            lane.requests += 1
-            self._tasks.spawn(self._run(lane), name="send-lane")
+        if lane.senders < lane.max_senders and item.room_id not in lane.rooms_away:
+            lane.senders += 1
+            self._tasks.spawn(self._send_waiting(lane), name="send-lane")
         return answer
 
-    async def _run(self, lane: _Lane) -> None:
+    def _lane(self, room_id: str) -> _Lane:
+        home = self._messaging.home(room_id)
+        if home not in self._lanes:
+            self._lanes[home] = _Lane()
+        return self._lanes[home]
+
+    async def _send_waiting(self, lane: _Lane) -> None:
         """Send batch after batch until no room of the lane is free to go."""
         await asyncio.sleep(0)  # what arrives in the same turn of the loop shares the request
         try:
-            while lane.requests <= lane.max_requests and (batch := self._take(lane)):
-                rooms = {waiting.item.room_id for waiting in batch}
-                lane.rooms_away |= rooms
-                began = time.monotonic()
-                try:
-                    await self._send(batch)
-                finally:
-                    lane.rooms_away -= rooms
-                    lane.is_slow = time.monotonic() - began > SLOW_SECONDS
+            while lane.senders <= lane.max_senders and lane.waiting:
+                await lane.places.acquire()
+                await lane.turn()
+                batch = lane.take()
+                self._waiting -= len(batch)
+                if not batch:
+                    lane.places.release()
+                    return
+                await self._send(lane, batch)
         finally:
-            lane.requests -= 1
+            lane.senders -= 1
 
-    def _take(self, lane: _Lane) -> list[_Waiting]:
-        batch: list[_Waiting] = []
-        for room_id in [room_id for room_id in lane.waiting if room_id not in lane.rooms_away]:
-            queue = lane.waiting[room_id]
-            while queue and len(batch) < MAX_BATCH:
-                batch.append(queue.popleft())
-            if queue:
-                break
-            del lane.waiting[room_id]
-        self._waiting -= len(batch)
-        return batch
-
-    async def _send(self, batch: list[_Waiting]) -> None:
-        batch = self._in_time(batch)
-        if not batch:
-            return
-        SEND_BATCH.observe(len(batch))
-        timeout = min(waiting.deadline for waiting in batch) - time.monotonic()
+    async def _send(self, lane: _Lane, batch: list[_Waiting]) -> None:
+        """Send a batch and return when messaging has it in line; its answer comes later."""
+        rooms = {waiting.item.room_id for waiting in batch}
+        lane.rooms_away |= rooms
+        began = time.monotonic()
+        in_line = asyncio.Event()
+        task = self._tasks.spawn(self._exchange(lane, batch, in_line), name="send-request")
+        task.add_done_callback(lambda _: in_line.set())
         try:
-            answer = await self._messaging.send([waiting.item for waiting in batch], timeout=timeout)
-            results = answer.results
+            await in_line.wait()
+        finally:
+            lane.rooms_away -= rooms
+            lane.is_slow = time.monotonic() - began > SLOW_SECONDS
+
+    async def _exchange(self, lane: _Lane, batch: list[_Waiting], in_line: asyncio.Event) -> None:
+        try:
+            batch = self._in_time(batch)
+            if not batch:
+                return
+            SEND_BATCH.observe(len(batch))
+            results = await self._results(lane, batch, in_line)
+            for waiting, result in zip(batch, results, strict=True):
+                if not waiting.answer.done():
+                    waiting.answer.set_result(result)
+        finally:
+            lane.places.release()
+
+    async def _results(self, lane: _Lane, batch: list[_Waiting], in_line: asyncio.Event) -> list[SendResult]:
+        """Return the outcome of each message, whatever happens."""
+        try:
+            *others, last = self._messaging.instances(batch[0].item.room_id)
+            for instance in others:
+                with suppress(NotReached):
+                    return await self._ask(lane, instance, batch, in_line)
+            return await self._ask(lane, last, batch, in_line)
         except ChatError as error:
             # A failure inside messaging says nothing about what it had stored before.
             known = error.retryable or error.status < HTTPStatus.INTERNAL_SERVER_ERROR
-            results = [_failed(error if known else OutcomeUnknown())] * len(batch)
+            return [_failed(error if known else OutcomeUnknown())] * len(batch)
         except Exception as error:
             log.error("batch failed", exc_info=error)
-            results = [_failed(OutcomeUnknown())] * len(batch)
-        for waiting, result in zip(batch, results, strict=True):
-            if not waiting.answer.done():
-                waiting.answer.set_result(result)
+            return [_failed(OutcomeUnknown())] * len(batch)
+
+    async def _ask(
+        self, lane: _Lane, instance: str, batch: list[_Waiting], in_line: asyncio.Event
+    ) -> list[SendResult]:
+        items = [waiting.item for waiting in batch]
+        async with lane.under_way(instance):
+            timeout = min(waiting.deadline for waiting in batch) - time.monotonic()
+            if timeout < MIN_SECONDS:
+                raise Busy
+            answer = await self._messaging.send(items, instance=instance, timeout=timeout)
+            in_line.set()
+            results = SendResults.model_validate_json(await answer.read()).results
+        if len(results) != len(batch):
+            raise ValueError(f"{len(results)} outcomes of {len(batch)} messages")
+        return results
 
     def _in_time(self, batch: list[_Waiting]) -> list[_Waiting]:
         """Refuse what waited too long and return the rest."""

@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 import socketio.packet
+from chat_shared.contracts.base import format_timestamp
+from chat_shared.contracts.internal import SendResult
 from engineio import packet as engine_packet
 from pydantic import BaseModel
 
@@ -134,6 +136,18 @@ def payload_of(packet: ReadyPacket) -> str:
 def ack_frame(ack_id: int, answer: BaseModel) -> str:
     """Return the frame that answers the event with this id."""
     return f"{ACK_PREFIX}{ack_id}[{answer.model_dump_json(exclude_none=True)}]"
+
+
+def sent_ack_frame(ack_id: int, result: SendResult) -> str:
+    """Return the frame that acknowledges a stored message: the `AckSent` contract, without a model of it."""
+    answer = {
+        "ok": True,
+        "messageId": result.message_id,
+        "seq": result.seq,
+        "createdAt": None if result.created_at is None else format_timestamp(result.created_at),
+        "duplicate": result.duplicate,
+    }
+    return f"{ACK_PREFIX}{ack_id}[{orjson.dumps(answer).decode()}]"
 
 
 def parse_event(text: str, start: int) -> tuple[str, Any, int | None]:

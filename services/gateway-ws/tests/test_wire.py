@@ -10,8 +10,11 @@ from chat_gateway_ws.wire import (
     ack_frame,
     event_frame,
     parse_event,
+    sent_ack_frame,
 )
-from chat_shared.contracts.sockets import AckDone, RoomPresence
+from chat_shared.contracts.base import utc_now
+from chat_shared.contracts.internal import SendResult
+from chat_shared.contracts.sockets import AckDone, AckSent, RoomPresence
 from websockets.client import ClientProtocol
 from websockets.frames import Opcode
 from websockets.protocol import State
@@ -30,6 +33,11 @@ def test_an_ack_frame_is_what_the_library_would_send() -> None:
         ack_frame(7, AckDone())
         == "4" + socketio.packet.Packet(socketio.packet.ACK, [{"ok": True}], id=7).encode()
     )
+
+
+def test_the_acknowledgement_of_a_message_keeps_its_contract() -> None:
+    stored = {"message_id": "1" * 24, "seq": 5, "created_at": utc_now(), "duplicate": False}
+    assert sent_ack_frame(7, SendResult(**stored)) == ack_frame(7, AckSent(**stored))
 
 
 @pytest.mark.parametrize("length", [5, 125, 126, 65_535, 65_536])

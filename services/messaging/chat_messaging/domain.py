@@ -58,7 +58,7 @@ class Placed:
 
     def result(self, *, duplicate: bool) -> SendResult:
         """Return the acknowledgement."""
-        return SendResult.model_construct(
+        return SendResult(
             message_id=str(self.message_id),
             seq=self.seq,
             created_at=self.created_at,

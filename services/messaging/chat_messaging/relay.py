@@ -19,7 +19,7 @@ log = get_logger(__name__)
 
 MAX_WAITING = 20_000
 MAX_BATCH = 2_000
-PAUSE_SECONDS = 0.2
+PAUSE_SECONDS = 0.5
 """Nobody waits for these events, and one about many entries costs those who handle it as much as one."""
 
 
@@ -80,7 +80,7 @@ def _event(room_id: str, entries: Sequence[Committed]) -> MessagesAppended:
     return MessagesAppended(
         room_id=room_id,
         entries=[
-            AppendedEntry.model_construct(
+            AppendedEntry(
                 message_id=str(entry.placed.message_id),
                 seq=entry.placed.seq,
                 sender_id=entry.sender_id,

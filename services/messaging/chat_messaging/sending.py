@@ -12,6 +12,7 @@ from chat_shared.request_context import seconds_left
 from pymongo.errors import PyMongoError
 
 from chat_messaging.appenders import Appenders
+from chat_messaging.ciphers import RoomKey
 from chat_messaging.clients import MediaClient
 from chat_messaging.crash_points import CrashPoints
 from chat_messaging.domain import Body, Draft, MessageKey, failed
@@ -24,6 +25,26 @@ log = get_logger(__name__)
 MAX_SECONDS = 8.0
 ANSWER_MARGIN_SECONDS = 0.25
 """Left of the caller's time for our answer to reach it."""
+
+
+class Admitted:
+    """Messages in the queues of their rooms: what is admitted later comes behind them."""
+
+    def __init__(
+        self, answers: Sequence[asyncio.Future[SendResult]], deadline: float, crash_points: CrashPoints
+    ) -> None:
+        """`deadline`: monotonic time after which nobody waits for the outcomes."""
+        self._answers = answers
+        self._deadline = deadline
+        self._crash_points = crash_points
+
+    async def results(self) -> list[SendResult]:
+        """Return the outcomes in the order of the items; not known where it takes too long."""
+        done, _ = await asyncio.wait(
+            self._answers, timeout=max(0.0, self._deadline - time.monotonic()) + ANSWER_MARGIN_SECONDS
+        )
+        self._crash_points.passing("before_answer")
+        return [answer.result() if answer in done else failed(OutcomeUnknown()) for answer in self._answers]
 
 
 class Sending:
@@ -44,7 +65,11 @@ class Sending:
         self._crash_points = crash_points
 
     async def send(self, items: Sequence[SendItem]) -> list[SendResult]:
-        """Append messages and return their outcomes in the order of the items.
+        """Append messages and return their outcomes in the order of the items; see `admit`."""
+        return await (await self.admit(items)).results()
+
+    async def admit(self, items: Sequence[SendItem]) -> Admitted:
+        """Check and seal messages and put them into the queues of their rooms, in the order of the items.
 
         A caller that goes away does not stop an append: the appender owns it.
 
@@ -63,18 +88,15 @@ class Sending:
         }
         allowed = [item for item in items if Member(item.room_id, item.sender_id) not in refusals]
         images = await self._attach_images(allowed)
+        keys = {room_id: await self._room_key(room_id) for room_id in {item.room_id for item in allowed}}
         self._crash_points.passing("before_seal")
         answers = [
             self._refused(refusals[Member(item.room_id, item.sender_id)])
             if Member(item.room_id, item.sender_id) in refusals
-            else await self._append(item, images, deadline)
+            else self._append(item, images, keys[item.room_id], deadline)
             for item in items
         ]
-        done, _ = await asyncio.wait(
-            answers, timeout=max(0.0, deadline - time.monotonic()) + ANSWER_MARGIN_SECONDS
-        )
-        self._crash_points.passing("before_answer")
-        return [answer.result() if answer in done else failed(OutcomeUnknown()) for answer in answers]
+        return Admitted(answers, deadline, self._crash_points)
 
     def _refused(self, error: ChatError) -> asyncio.Future[SendResult]:
         answer: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
@@ -109,28 +131,43 @@ class Sending:
             if is_accepted
         }
 
-    async def _append(
-        self, item: SendItem, images: dict[int, str | ChatError], deadline: float
+    async def _room_key(self, room_id: str) -> RoomKey | ChatError:
+        """Return the key of a room, or why nothing can be written there: other rooms have their own."""
+        try:
+            return await self._keys.for_writing(room_id)
+        except ChatError as error:
+            return error
+        except PyMongoError as error:
+            log.warning("room key not read", room_id=room_id, error=repr(error)[:200])
+            return Unavailable()
+        except Exception as error:
+            log.error("room key not usable", room_id=room_id, exc_info=error)
+            return ChatError()
+
+    def _append(
+        self,
+        item: SendItem,
+        images: dict[int, str | ChatError],
+        room_key: RoomKey | ChatError,
+        deadline: float,
     ) -> asyncio.Future[SendResult]:
         image = images.get(id(item), ImageNotFound()) if item.image_url is not None else None
         if isinstance(image, ChatError):
             return self._refused(image)
+        if isinstance(room_key, ChatError):
+            return self._refused(room_key)
         try:
-            draft = await self._seal(item, image, deadline)
+            draft = self._seal(item, image, room_key, deadline)
             self._appenders.submit(draft)
         except ChatError as error:
             return self._refused(error)
-        except PyMongoError as error:
-            log.warning("room key not read", room_id=item.room_id, error=repr(error)[:200])
-            return self._refused(Unavailable())
         except Exception as error:
-            # What is wrong with one room must not refuse the others, some of which are stored by now.
+            # Some of the others are stored by now: they must get their answers.
             log.error("message not sealed", room_id=item.room_id, exc_info=error)
             return self._refused(ChatError())
         return draft.answer
 
-    async def _seal(self, item: SendItem, image_url: str | None, deadline: float) -> Draft:
-        room_key = await self._keys.for_writing(item.room_id)
+    def _seal(self, item: SendItem, image_url: str | None, room_key: RoomKey, deadline: float) -> Draft:
         key = MessageKey(item.sender_id, item.client_message_id)
         body = Body(item.content, item.message_type, image_url)
         plaintext = body.to_bytes()

@@ -1,6 +1,7 @@
 """Field types and model bases that every contract is made of."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
@@ -18,6 +19,7 @@ def utc_now() -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
+@lru_cache(maxsize=1_024)  # what is committed together has the same time, and is told of in several ways
 def format_timestamp(moment: datetime) -> str:
     """Return `moment` as RFC 3339 in UTC with milliseconds, such as `2026-01-31T12:00:00.250Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
