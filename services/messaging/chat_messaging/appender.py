@@ -174,7 +174,9 @@ class RoomAppender:
         places = places_behind(head, drafts)
         try:
             failure = await self._parts.inserts.insert(
-                documents_of(drafts, places), deadline=last_deadline(drafts)
+                documents_of(drafts, places),
+                size=sum(draft.size for draft in drafts),
+                deadline=last_deadline(drafts),
             )
         except PyMongoError as error:
             log.warning("insert without an answer", room_id=self._room_id, error=repr(error)[:200])
