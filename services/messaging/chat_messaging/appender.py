@@ -12,25 +12,24 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chat_shared.errors import OutcomeUnknown, Unavailable
+from chat_shared.errors import Unavailable
 from chat_shared.logging import get_logger
 from chat_shared.mongo import Document
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from chat_messaging.crash_points import CrashPoints
 from chat_messaging.domain import (
-    Committed,
     Draft,
     MessageKey,
     Placed,
     committed_entry,
     documents_of,
     last_deadline,
-    placed_of,
     places_behind,
 )
 from chat_messaging.errors import Busy, NotAMember
 from chat_messaging.group_commit import GroupCommit
+from chat_messaging.lookup import Lookup, OnCommitted, refuse_unknown
 from chat_messaging.metrics import APPEND_RETRIES, APPENDED
 from chat_messaging.outcomes import Cause, InsertFailure, interpret
 from chat_messaging.store.room_log import RoomLogStore, lost_race
@@ -42,10 +41,8 @@ MAX_BATCH_BYTES = 1_000_000
 MAX_ATTEMPTS = 12
 LONGEST_PAUSE_SECONDS = 0.2
 MAX_REMEMBERED = 500
-LOOKUP_PAUSE_SECONDS = 0.25
 
 MayWrite = Callable[[Draft], bool]
-OnCommitted = Callable[[list[Committed]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +69,7 @@ class RoomAppender:
         """Drafts that wait or are under way, by key: a repeat joins the first one."""
         self._recent: OrderedDict[MessageKey, tuple[Placed, bytes]] = OrderedDict()
         """What was committed lately: a repeat needs no insert."""
+        self._lookup = Lookup(parts.store, room_id, on_found=self._remember, on_committed=parts.on_committed)
         self._head: int | None = None
         """The last `seq` that we know of; None when the log has to be asked."""
         self._is_forgetting = False
@@ -115,7 +113,7 @@ class RoomAppender:
             except Exception as error:
                 log.error("append failed", room_id=self._room_id, exc_info=error)
                 self._head = None
-                self._refuse_all(batch)
+                refuse_unknown(batch)
             finally:
                 if self._is_forgetting:
                     self.forget()  # what was under way has brought some of it back
@@ -123,10 +121,6 @@ class RoomAppender:
                 for draft in batch:
                     if self._open.get(draft.key) is draft:
                         del self._open[draft.key]
-
-    def _refuse_all(self, batch: Sequence[Draft]) -> None:
-        for draft in batch:
-            draft.refused(OutcomeUnknown())
 
     def _take(self) -> list[Draft]:
         batch: list[Draft] = []
@@ -174,11 +168,13 @@ class RoomAppender:
         places = places_behind(head, drafts)
         try:
             failure = await self._parts.inserts.insert(
-                documents_of(drafts, places), deadline=last_deadline(drafts)
+                documents_of(drafts, places),
+                size=sum(draft.size for draft in drafts),
+                deadline=last_deadline(drafts),
             )
         except PyMongoError as error:
             log.warning("insert without an answer", room_id=self._room_id, error=repr(error)[:200])
-            return await self._resolve(drafts)
+            return await self._after_unknown(drafts)
         if failure is not None:
             return await self._after_failure(drafts, places, failure)
         self._committed(drafts, places)
@@ -203,7 +199,7 @@ class RoomAppender:
             if isinstance(error, PyMongoError) and lost_race(error):
                 return drafts
             log.warning("transaction without an answer", room_id=self._room_id, error=repr(error)[:200])
-            return await self._resolve(drafts)
+            return await self._after_unknown(drafts)
         self._is_contended = False
         self._committed(drafts, places)
         return []
@@ -216,8 +212,8 @@ class RoomAppender:
         failure = interpret(error.details)
         APPEND_RETRIES.labels(failure.cause.name.lower()).inc()
         if failure.cause is Cause.UNKNOWN and not lost_race(error):
-            return await self._resolve(drafts)
-        return await self._answer_stored(drafts) if failure.cause is Cause.KEY_TAKEN else drafts
+            return await self._after_unknown(drafts)
+        return await self._lookup.once(drafts) if failure.cause is Cause.KEY_TAKEN else drafts
 
     async def _read_head(self) -> int:
         if self._head is None:
@@ -232,7 +228,7 @@ class RoomAppender:
             return drafts
         APPEND_RETRIES.labels(failure.cause.name.lower()).inc()
         if failure.cause is Cause.UNKNOWN:
-            return await self._resolve(drafts)
+            return await self._after_unknown(drafts)
         index = failure.index
         self._committed(drafts[:index], places[:index])
         if failure.cause is Cause.SEQ_TAKEN:
@@ -241,22 +237,15 @@ class RoomAppender:
             return drafts[index:]
         # A duplicate key alone does not prove that a majority has the first one: read it back at majority.
         # Where one was sent again others were too (a client's whole outbox), so ask for all that is left.
-        rest = await self._answer_stored(drafts[index + 1 :])
-        return await self._resolve(drafts[index : index + 1], keep_head=True) + rest
+        rest = await self._lookup.once(drafts[index + 1 :])
+        return await self._lookup.until_known(drafts[index : index + 1]) + rest
 
-    async def _answer_stored(self, drafts: list[Draft]) -> list[Draft]:
-        """Answer what a majority has already and return the rest; while nobody can tell, all of it."""
-        if not drafts:
-            return []
-        try:
-            found = await self._parts.store.find_by_keys(self._room_id, [draft.key for draft in drafts])
-        except PyMongoError as error:
-            log.warning("repeats not looked up", room_id=self._room_id, error=repr(error)[:200])
-            return drafts
+    async def _after_unknown(self, drafts: list[Draft]) -> list[Draft]:
+        """Find out what became of an insert that nobody can tell of; return what has to be tried again."""
+        self._head = None
         for draft in drafts:
-            if draft.key in found:
-                self._found(draft, found[draft.key])
-        return [draft for draft in drafts if draft.key not in found]
+            draft.maybe_stored = True
+        return await self._lookup.until_known(drafts)
 
     def _committed(self, drafts: Sequence[Draft], places: Sequence[Placed]) -> None:
         if not drafts:
@@ -273,38 +262,3 @@ class RoomAppender:
         self._recent[key] = (place, body_hash)
         if len(self._recent) > MAX_REMEMBERED:
             self._recent.popitem(last=False)
-
-    async def _resolve(self, drafts: list[Draft], *, keep_head: bool = False) -> list[Draft]:
-        """Find out at majority what became of drafts, until their senders give up.
-
-        Returns what a majority does not have, to be inserted again: should the first insert arrive after
-        all, the unique index on the client message refuses one of the two.
-        """
-        if not keep_head:
-            self._head = None
-            for draft in drafts:
-                draft.maybe_stored = True
-        deadline = max(draft.deadline for draft in drafts)
-        while True:
-            try:
-                found = await self._parts.store.find_by_keys(self._room_id, [draft.key for draft in drafts])
-                break
-            except PyMongoError as error:
-                log.warning("outcome still unknown", room_id=self._room_id, error=repr(error)[:200])
-            if time.monotonic() + LOOKUP_PAUSE_SECONDS > deadline:
-                self._refuse_all(drafts)
-                return []
-            await asyncio.sleep(LOOKUP_PAUSE_SECONDS)
-        by_key = {draft.key: draft for draft in drafts}
-        for key, entry in sorted(found.items(), key=lambda item: item[1]["seq"]):
-            self._found(by_key.pop(key), entry)
-        return list(by_key.values())
-
-    def _found(self, draft: Draft, entry: Document) -> None:
-        place = placed_of(entry)
-        self._remember(draft.key, place, entry["bodyHash"])
-        if place.message_id == draft.message_id:
-            draft.stored(place)
-            self._parts.on_committed([committed_entry(draft, place)])
-        else:
-            draft.matches(place, entry["bodyHash"])

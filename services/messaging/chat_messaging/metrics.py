@@ -3,7 +3,7 @@
 from prometheus_client import Counter, Gauge, Histogram
 
 BATCH_SIZE = Histogram(
-    "chat_append_batch_size", "Entries per insert", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
+    "chat_append_batch_size", "Entries per insert", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
 )
 APPEND_SECONDS = Histogram(
     "chat_append_seconds",

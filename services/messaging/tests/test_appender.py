@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,10 +14,10 @@ from chat_messaging.appender import AppenderParts
 from chat_messaging.appenders import Appenders
 from chat_messaging.crash_points import CrashPoints
 from chat_messaging.domain import Body, Committed, Draft, MessageKey
-from chat_messaging.group_commit import GroupCommit
+from chat_messaging.group_commit import MAX_BYTES, GroupCommit
 from chat_messaging.store.room_log import RoomLogStore
 from chat_shared.contracts.internal import SendResult
-from chat_shared.mongo import Mongo
+from chat_shared.mongo import Document, Mongo
 from chat_shared.testing import eventually
 
 if TYPE_CHECKING:
@@ -110,6 +110,22 @@ async def test_numbers_are_dense_in_the_order_of_arrival(process: Process, room_
     assert [result.seq for result in results] == list(range(1, 1201))
     require_dense(await stored(process, room_id), 1200)
     assert [entry.placed.seq for entry in process.committed] == list(range(1, 1201))
+
+
+async def test_rooms_with_long_messages_do_not_share_one_huge_insert(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, sizes = process.store.insert, []
+
+    async def recorded(documents: Sequence[Document], *, timeout: float) -> None:
+        sizes.append(sum(len(document["cipher"]["ct"]) for document in documents))
+        await insert(documents, timeout=timeout)
+
+    monkeypatch.setattr(process.store, "insert", recorded)
+    text = "x" * (MAX_BYTES // 5)
+    results = await asyncio.gather(*(process.send(str(ObjectId()), text=text) for _ in range(10)))
+    assert [result.seq for result in results] == [1] * 10
+    assert max(sizes) <= MAX_BYTES < sum(sizes)
 
 
 async def test_a_later_send_gets_a_higher_number(process: Process, room_id: str) -> None:

@@ -1,6 +1,7 @@
 """One insert for many rooms, on a real MongoDB: what a failure means for each of them."""
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -10,7 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from bson import ObjectId
 from chat_messaging.crash_points import CrashPoints
-from chat_messaging.group_commit import MAX_DOCUMENTS, MAX_INSERTS, GroupCommit
+from chat_messaging.group_commit import (
+    MAX_BYTES,
+    MAX_DOCUMENTS,
+    MAX_INSERTS,
+    MAX_SLOW_INSERTS,
+    GroupCommit,
+)
 from chat_messaging.outcomes import Cause, InsertFailure
 from chat_messaging.store.room_log import RoomLogStore
 from chat_shared.mongo import Document, Mongo
@@ -27,13 +34,20 @@ class RecordedLog(RoomLogStore):
     def __init__(self, mongo: Mongo) -> None:
         super().__init__(mongo)
         self.inserts: list[int] = []
+        self.under_way = 0
+        self.most_under_way = 0
         self.goes_on = asyncio.Event()
         self.goes_on.set()
 
     async def insert(self, documents: Sequence[Document], *, timeout: float) -> None:
         self.inserts.append(len(documents))
-        await self.goes_on.wait()
-        await super().insert(documents, timeout=timeout)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            await self.goes_on.wait()
+            await super().insert(documents, timeout=timeout)
+        finally:
+            self.under_way -= 1
 
 
 @pytest.fixture
@@ -69,9 +83,13 @@ def entries(room_id: str, *places: int, key: str = "") -> list[Document]:
 
 
 async def insert(
-    inserts: GroupCommit, documents: Sequence[Document], seconds: float = 8.0
+    inserts: GroupCommit, documents: Sequence[Document], seconds: float = 8.0, size: int = 1
 ) -> InsertFailure | None:
-    return await inserts.insert(documents, deadline=time.monotonic() + seconds)
+    return await inserts.insert(documents, size=size, deadline=time.monotonic() + seconds)
+
+
+async def insert_all(inserts: GroupCommit, rooms: Sequence[str], *places: int) -> list[InsertFailure | None]:
+    return await asyncio.gather(*(insert(inserts, entries(room, *places)) for room in rooms))
 
 
 async def places(log: RoomLogStore, room_id: str) -> list[int]:
@@ -106,11 +124,18 @@ async def test_what_comes_meanwhile_waits_for_the_next_insert(log: RecordedLog, 
 
 
 async def test_an_insert_has_a_bound(log: RecordedLog, inserts: GroupCommit) -> None:
-    rooms = new_rooms(5)
     each = range(1, MAX_DOCUMENTS // 2)
-    await asyncio.gather(*(insert(inserts, entries(room, *each)) for room in rooms))
-    assert max(log.inserts) <= MAX_DOCUMENTS + len(each)
-    assert len(log.inserts) > 1
+    await insert_all(inserts, new_rooms(5), *each)
+    assert log.inserts == [2 * len(each), 2 * len(each), len(each)]
+
+
+async def test_an_insert_has_a_bound_of_bytes_too(log: RecordedLog, inserts: GroupCommit) -> None:
+    sizes = [MAX_BYTES // 2, MAX_BYTES // 2, 1, MAX_BYTES, 2 * MAX_BYTES, 1, 1]
+    rooms = new_rooms(len(sizes))
+    await asyncio.gather(
+        *(insert(inserts, entries(room, 1), size=size) for room, size in zip(rooms, sizes, strict=True))
+    )
+    assert log.inserts == [2, 1, 1, 1, 2]
 
 
 @pytest.mark.parametrize("taken", [1, 2, 3])
@@ -133,6 +158,41 @@ async def test_several_rooms_may_fail_in_one_insert(log: RecordedLog, inserts: G
     failures = await asyncio.gather(*(insert(inserts, entries(room, 1, 2)) for room in rooms))
     assert failures == [InsertFailure(Cause.SEQ_TAKEN, 1), None] * 3
     assert [await places(log, room) for room in rooms] == [[1, 2]] * 6
+
+
+@pytest.mark.parametrize(("one_in", "failing"), [(1, 300), (2, 150), (10, 30)])
+async def test_rooms_that_fail_do_not_have_the_others_sent_again_and_again(
+    log: RecordedLog, inserts: GroupCommit, one_in: int, failing: int
+) -> None:
+    rooms, sent_once = new_rooms(300), 600
+    await insert_all(inserts, rooms[::one_in], 2)
+    log.inserts.clear()
+    log.most_under_way = 0
+
+    failures = await insert_all(inserts, rooms, 1, 2)
+
+    for number, failure in enumerate(failures):
+        assert failure == (InsertFailure(Cause.SEQ_TAKEN, 1) if number % one_in == 0 else None)
+    assert failures.count(None) == 300 - failing
+    assert [await places(log, room) for room in rooms] == [[1, 2]] * 300
+    assert all(size % 2 == 0 for size in log.inserts)  # a room's entries stay together
+    assert len(log.inserts) <= 300
+    assert sum(log.inserts) <= sent_once * math.log2(sent_once)
+    assert MAX_INSERTS < log.most_under_way <= MAX_SLOW_INSERTS
+
+
+async def test_groups_are_large_again_when_nothing_fails_any_more(
+    log: RecordedLog, inserts: GroupCommit
+) -> None:
+    rivals = new_rooms(30)
+    await insert_all(inserts, rivals, 1)
+    await insert_all(inserts, rivals, 1)
+    assert log.inserts[-1] == 1
+    for room in new_rooms(10):
+        await insert(inserts, entries(room, 1))
+    log.inserts.clear()
+    await insert_all(inserts, new_rooms(300), 1)
+    assert log.inserts == [300]
 
 
 async def test_what_nobody_waits_for_is_not_tried(log: RecordedLog, inserts: GroupCommit) -> None:
