@@ -4,14 +4,15 @@ Where a crowd arrives each of them is announced to all the others. One message a
 would be most of what the arrival costs; so what is said at the same time travels and is written together.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from chat_shared.coalescer import Coalescer
 from chat_shared.contracts.sockets import RoomPresence
+from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -21,7 +22,11 @@ from chat_gateway_ws.wire import Block, ReadyPacket, event_frame
 
 log = get_logger(__name__)
 
-PUBLISH_BATCH = 500
+PAUSE_SECONDS = 0.05
+"""What is said within this time after other notices is published together."""
+PUBLISH_BATCH = 1_000
+MAX_WAITING = 10_000
+"""More than that are not kept for a Redis that does not answer."""
 
 
 def room_channel(room_id: str) -> str:
@@ -29,9 +34,9 @@ def room_channel(room_id: str) -> str:
     return f"room:{room_id}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """A frame for everybody in a room; equal ones are two: what lies between them may contradict them."""
+    """A frame for everybody in a room."""
 
     room_id: str
     frame: str
@@ -40,20 +45,44 @@ class Notice:
 
 
 class Notices:
-    """Publishes notices of this process, those of a moment together."""
+    """Publishes notices of this process, in their order, those of a moment together."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._waiting: Coalescer[Notice, None] = Coalescer(self._publish, most=PUBLISH_BATCH)
+        self._waiting: list[Notice] = []
+        self._is_publishing = False
+        self._tasks = TaskSet()
 
-    async def publish(self, notices: Iterable[Notice]) -> None:
-        """Return when the notices are published, in this order in each room; lost when Redis is away."""
-        for notice in notices:
-            await self._waiting.ask(notice)
+    async def stop(self) -> None:
+        """Give up what waits."""
+        await self._tasks.cancel()
 
-    async def _publish(self, notices: Sequence[Notice]) -> dict[Notice, None]:
+    def publish(self, notices: Iterable[Notice]) -> None:
+        """Publish soon, at once where nothing was said just before; lost when Redis is away.
+
+        Nobody waits for it: whoever did would be held up by the pause.
+        """
+        wanted = list(notices)
+        taken = wanted[: MAX_WAITING - len(self._waiting)]
+        self._waiting += taken
+        if len(taken) < len(wanted):
+            log.warning("ephemeral events lost", notices=len(wanted) - len(taken), error="too many wait")
+        if self._waiting and not self._is_publishing:
+            self._is_publishing = True
+            self._tasks.spawn(self._publish_all(), name="notices")
+
+    async def _publish_all(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:PUBLISH_BATCH], self._waiting[PUBLISH_BATCH:]
+                await self._publish_batch(batch)
+                await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            self._is_publishing = False
+
+    async def _publish_batch(self, batch: Sequence[Notice]) -> None:
         by_room: defaultdict[str, list[tuple[str, str | None]]] = defaultdict(list)
-        for notice in notices:
+        for notice in batch:
             by_room[notice.room_id].append((notice.frame, notice.except_user))
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
@@ -61,8 +90,7 @@ class Notices:
                     pipeline.publish(room_channel(room_id), orjson.dumps({"frames": frames}))
                 await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
-            log.warning("ephemeral events lost", rooms=len(by_room), error=repr(error)[:100])
-        return dict.fromkeys(notices)
+            log.warning("ephemeral events lost", notices=len(batch), error=repr(error)[:100])
 
 
 def notices_in(room_id: str, content: dict[str, Any]) -> list[Notice]:

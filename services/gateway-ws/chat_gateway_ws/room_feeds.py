@@ -77,6 +77,7 @@ class RoomFeeds:
     async def stop(self) -> None:
         """Let every room go."""
         await self._tasks.cancel()
+        await self._notices.stop()
         await self.subscriber.stop()
 
     def get(self, room_id: str) -> RoomFeed | None:
@@ -266,4 +267,4 @@ class RoomFeeds:
 
     async def publish(self, frames: dict[str, str], *, except_user: str | None = None) -> None:
         """Send frames that are no log entries to their rooms on every gateway; lost when Redis is away."""
-        await self._notices.publish(Notice(room_id, frame, except_user) for room_id, frame in frames.items())
+        self._notices.publish(Notice(room_id, frame, except_user) for room_id, frame in frames.items())

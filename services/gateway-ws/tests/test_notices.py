@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 from chat_gateway_ws.connections import Connection, TokenBucket
-from chat_gateway_ws.notices import Notice, Notices, notices_in, room_channel, spread
+from chat_gateway_ws.notices import PAUSE_SECONDS, Notice, Notices, notices_in, room_channel, spread
 from chat_gateway_ws.recent import RecentBudget
 from chat_gateway_ws.room_feed import BLOCK_PACKETS, RoomFeed
 from chat_gateway_ws.send_queue import SendLimits, SendQueue
@@ -98,27 +98,72 @@ async def published(redis: Redis) -> AsyncIterator[Published]:
     await pubsub.aclose()  # type: ignore[no-untyped-call]
 
 
+@pytest.fixture
+async def notices(redis: Redis) -> AsyncIterator[Notices]:
+    notices = Notices(redis)
+    yield notices
+    await notices.stop()
+
+
+def frames_of(published: Published, room_id: str) -> list[tuple[str, str | None]]:
+    """Return what a room was told, in its order."""
+    return [
+        (notice.frame, notice.except_user)
+        for channel, payload in published
+        if channel == room_channel(room_id)
+        for notice in notices_in(room_id, orjson.loads(payload))
+    ]
+
+
 class TestPublish:
-    async def test_a_crowd_is_one_message_to_each_room(self, redis: Redis, published: Published) -> None:
-        notices = Notices(redis)
-        said = [Notice(room, f"42{user}", user) for user in USERS for room in ROOMS]
-        await asyncio.gather(*(notices.publish([notice]) for notice in said))
+    async def test_a_crowd_is_one_message_to_each_room(self, notices: Notices, published: Published) -> None:
+        for user in USERS:
+            notices.publish([Notice(room, f"42{user}", user) for room in ROOMS])
         await eventually(lambda: len(published) >= len(ROOMS))
-        heard = {
-            channel: [(notice.frame, notice.except_user) for notice in notices_in("", orjson.loads(payload))]
-            for channel, payload in published
-        }
-        assert heard == {room_channel(room): [(f"42{user}", user) for user in USERS] for room in ROOMS}
+        for room in ROOMS:
+            assert frames_of(published, room) == [(f"42{user}", user) for user in USERS]
         assert len(published) == len(ROOMS)
 
-    async def test_equal_notices_are_all_said(self, redis: Redis, published: Published) -> None:
-        notices = Notices(redis)
-        frames = ["42left", "42joined", "42left"]
-        await asyncio.gather(*(notices.publish([Notice(ROOMS[0], frame)]) for frame in frames))
-        await eventually(lambda: published)
-        [(_, payload)] = published
-        assert [notice.frame for notice in notices_in("", orjson.loads(payload))] == frames
+    async def test_one_after_the_other_share_messages_and_keep_their_order(
+        self, notices: Notices, published: Published, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("chat_gateway_ws.notices.PUBLISH_BATCH", 30)
+        for user in USERS:
+            notices.publish([Notice(ROOMS[0], f"42{user}")])
+            await asyncio.sleep(PAUSE_SECONDS / 50)
+        await eventually(lambda: len(frames_of(published, ROOMS[0])) >= len(USERS))
+        assert frames_of(published, ROOMS[0]) == [(f"42{user}", None) for user in USERS]
+        assert len(published) <= 20
 
-    async def test_they_are_lost_while_redis_is_away_and_nobody_fails(self) -> None:
+    async def test_one_alone_does_not_wait(self, notices: Notices, published: Published) -> None:
+        notices.publish([Notice(ROOMS[0], "42")])
+        await asyncio.sleep(0)
+        assert not notices._waiting
+
+    async def test_what_contradicts_itself_is_all_said(self, notices: Notices, published: Published) -> None:
+        said = ["42left", "42joined", "42left"]
+        notices.publish([Notice(ROOMS[0], frame) for frame in said])
+        await eventually(lambda: published)
+        assert frames_of(published, ROOMS[0]) == [(frame, None) for frame in said]
+
+    async def test_no_more_than_so_many_wait(
+        self, notices: Notices, published: Published, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("chat_gateway_ws.notices.MAX_WAITING", 10)
+        for user in USERS:
+            notices.publish([Notice(ROOMS[0], f"42{user}")])
+        await eventually(lambda: published)
+        await asyncio.sleep(PAUSE_SECONDS * 2)
+        assert len(frames_of(published, ROOMS[0])) == 10
+
+    async def test_they_are_lost_while_redis_is_away_and_the_next_are_not(
+        self, redis: Redis, notices: Notices, published: Published, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         async with connect_redis("redis://127.0.0.1:1/0") as nowhere:
-            await Notices(nowhere).publish([Notice(ROOMS[0], "42")])
+            monkeypatch.setattr(notices, "_redis", nowhere)
+            notices.publish([Notice(ROOMS[0], "42lost")])
+            await asyncio.sleep(PAUSE_SECONDS * 2)
+        monkeypatch.setattr(notices, "_redis", redis)
+        notices.publish([Notice(ROOMS[0], "42told")])
+        await eventually(lambda: published)
+        assert frames_of(published, ROOMS[0]) == [("42told", None)]
