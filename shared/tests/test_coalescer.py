@@ -134,3 +134,23 @@ async def test_the_deadline_of_one_is_not_that_of_the_others() -> None:
     set_deadline("1")
     await coalescer.ask(1)
     assert left == [5]
+
+
+async def test_calls_that_cost_much_keep_apart() -> None:
+    loop = asyncio.get_running_loop()
+    began: list[float] = []
+
+    async def call(questions: list[int]) -> dict[int, None]:
+        began.append(loop.time())
+        return dict.fromkeys(questions)
+
+    coalescer: Coalescer[int, None] = Coalescer(call, most=1_000, pause=0.1)
+    asked = loop.time()
+    await coalescer.ask(0)
+    assert loop.time() - asked < 0.1, "the first one does not wait"
+    crowd = [asyncio.create_task(coalescer.ask(number)) for number in range(1, 50)]
+    await asyncio.sleep(0.02)
+    crowd += [asyncio.create_task(coalescer.ask(number)) for number in range(50, 100)]
+    await asyncio.gather(*crowd)
+    assert len(began) == 2
+    assert began[1] - began[0] >= 0.099

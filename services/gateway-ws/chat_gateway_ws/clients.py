@@ -31,6 +31,8 @@ from chat_gateway_ws.metrics import LOG_READS
 
 USERS_BATCH = 200
 """Users in one question about their rooms: what rooms takes."""
+USERS_PAUSE_SECONDS = 0.05
+"""Between two such questions; a call costs rooms as much as thirty users in it."""
 
 
 class MessagingClient:
@@ -75,7 +77,7 @@ class RoomsClient:
     def __init__(self, http: ServiceClient) -> None:
         self._http = http
         # A crowd that arrives at once would cost a request and two queries each.
-        self._rooms_of = Coalescer(self._ask_rooms, most=USERS_BATCH)
+        self._rooms_of = Coalescer(self._ask_rooms, most=USERS_BATCH, pause=USERS_PAUSE_SECONDS)
 
     async def of_user(self, user_id: EntityId) -> list[UserRoom]:
         """Return all rooms of a user, as they are now or a moment later; many who ask share a call."""

@@ -1,11 +1,18 @@
 """A crowd asks rooms in few calls, and each is put into their own rooms only."""
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from chat_gateway_ws.clients import USERS_BATCH, RoomsClient
+from chat_gateway_ws.connections import Connection, Connections, TokenBucket
+from chat_gateway_ws.memberships import Memberships
+from chat_gateway_ws.send_queue import SendLimits, SendQueue
 from chat_shared.contracts.internal import UserRoom, UserRooms, UsersRooms, UsersRoomsQuery
 from chat_shared.http import ServiceClient
+from chat_shared.tokens import Identity
+
+if TYPE_CHECKING:
+    from chat_gateway_ws.room_feeds import RoomFeeds
 
 CROWD = [f"{number:024x}" for number in range(1_000)]
 
@@ -61,3 +68,33 @@ async def test_sockets_of_one_user_do_not_share_a_list() -> None:
     first, second = await asyncio.gather(client.of_user(CROWD[0]), client.of_user(CROWD[0]))
     first.clear()
     assert second == rooms_of(CROWD[0])
+
+
+async def test_all_users_of_a_gateway_are_asked_about_together() -> None:
+    """A break of the bus is made up for within moments, however many are connected."""
+    rooms, connections = Rooms(), Connections()
+    lost = UserRoom(room_id="f" * 24, role="member", rev=1, member_count=1)
+    for user_id in CROWD:
+        connection = Connection(
+            user_id,
+            Identity(user_id, "session", 0),
+            SendQueue(),
+            SendLimits(1, 1),
+            TokenBucket(1, 1),
+            lambda *_: None,
+        )
+        connections.joined(connections.add(connection), lost)
+    await Memberships(connections, cast("RoomFeeds", Feeds()), RoomsClient(rooms)).refresh([*CROWD, "gone"])
+    assert rooms.calls == [USERS_BATCH] * (len(CROWD) // USERS_BATCH)
+    for user_id in CROWD:
+        user = connections.user(user_id)
+        assert user is not None
+        assert list(user.rooms) == [user_id]
+
+
+class Feeds:
+    """Nobody listens here."""
+
+    async def attach(self, *_: Any) -> None: ...
+
+    def detach(self, *_: Any) -> None: ...
