@@ -159,11 +159,11 @@ class TestPublish:
     async def test_they_are_lost_while_redis_is_away_and_the_next_are_not(
         self, redis: Redis, notices: Notices, published: Published, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("chat_gateway_ws.notices.PUBLISH_BATCH", 1)
         async with connect_redis("redis://127.0.0.1:1/0") as nowhere:
             monkeypatch.setattr(notices, "_redis", nowhere)
-            notices.publish([Notice(ROOMS[0], "42lost")])
-            await asyncio.sleep(PAUSE_SECONDS * 2)
-        monkeypatch.setattr(notices, "_redis", redis)
-        notices.publish([Notice(ROOMS[0], "42told")])
-        await eventually(lambda: published)
+            notices.publish([Notice(ROOMS[0], "42lost"), Notice(ROOMS[0], "42told")])
+            await eventually(lambda: len(notices._waiting) == 1)
+            monkeypatch.setattr(notices, "_redis", redis)
+            await eventually(lambda: published)
         assert frames_of(published, ROOMS[0]) == [("42told", None)]
