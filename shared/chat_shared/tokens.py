@@ -2,9 +2,11 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import jwt
@@ -22,6 +24,8 @@ REFETCH_SECONDS = 30
 REFRESH_SECONDS = 300
 MAX_TOKEN_LENGTH = 4096
 MAX_KEY_ID_LENGTH = 64
+MAX_VERIFIED = 10_000
+"""Tokens whose signature need not be checked again; a few hundred bytes each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,40 @@ class KeySet:
                     raise
 
 
+class VerifiedTokens:
+    """Tokens that were found valid, by their digest: nothing here can be used as one.
+
+    What makes one valid is its signature by a certain key and its times, so it counts only while that very
+    key is in use and the token has not expired. Whether its session has ended is asked elsewhere, each time.
+    """
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[bytes, tuple[str, jwt.PyJWK, Identity]] = OrderedDict()
+
+    def key_id(self, digest: bytes) -> str | None:
+        """Return the id of the key that a token was signed with, if it is known here."""
+        found = self._found.get(digest)
+        return None if found is None else found[0]
+
+    def get(self, digest: bytes, key: jwt.PyJWK) -> Identity | None:
+        """Return whose token it is if it is still valid, as far as its key and its times tell."""
+        found = self._found.get(digest)
+        if found is None:
+            return None
+        _, signed_with, identity = found
+        if signed_with is not key or identity.expires_at <= time.time() - LEEWAY_SECONDS:
+            del self._found[digest]
+            return None
+        self._found.move_to_end(digest)
+        return identity
+
+    def add(self, digest: bytes, key_id: str, key: jwt.PyJWK, identity: Identity) -> None:
+        """Note a token that was just verified; the one that was not seen for longest may have to go."""
+        self._found[digest] = (key_id, key, identity)
+        if len(self._found) > MAX_VERIFIED:
+            self._found.popitem(last=False)
+
+
 class TokenVerifier:
     """Checks an access token and says whose it is."""
 
@@ -96,6 +134,7 @@ class TokenVerifier:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
+        self._verified = VerifiedTokens()
 
     async def verify(self, token: str) -> Identity:
         """Return the identity in a valid token.
@@ -104,8 +143,18 @@ class TokenVerifier:
             Unauthenticated: for any other token, without saying what is wrong with it.
             ChatError: when auth is away and its keys were never seen (retryable).
         """
-        key_id = _key_id(token)
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise Unauthenticated
+        digest = sha256(token.encode(errors="surrogatepass")).digest()
+        key_id = self._verified.key_id(digest) or _key_id(token)
         key = await self._keys.key(key_id)
+        identity = self._verified.get(digest, key)
+        if identity is None:
+            identity = self._decode(token, key)
+            self._verified.add(digest, key_id, key, identity)
+        return identity
+
+    def _decode(self, token: str, key: jwt.PyJWK) -> Identity:
         try:
             claims = jwt.decode(
                 token,
@@ -122,8 +171,6 @@ class TokenVerifier:
 
 
 def _key_id(token: str) -> str:
-    if len(token) > MAX_TOKEN_LENGTH:
-        raise Unauthenticated
     try:
         header = jwt.get_unverified_header(token)
     except jwt.PyJWTError as error:

@@ -5,6 +5,7 @@ import base64
 import json
 import time
 from collections.abc import Callable
+from datetime import datetime, tzinfo
 from typing import Any
 
 import jwt
@@ -178,3 +179,78 @@ async def test_a_callers_deadline_does_not_cut_the_fetch_for_all(auth: Auth) -> 
         assert (await KeySet(fetch).key("k1")).key_id == "k1"
     finally:
         set_deadline(None)
+
+
+class Decoding:
+    """Counts how often a signature is checked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        decode = jwt.decode
+
+        def counted(*args: Any, **options: Any) -> Any:
+            self.count += 1
+            return decode(*args, **options)
+
+        monkeypatch.setattr(jwt, "decode", counted)
+
+
+@pytest.fixture
+def decoding(monkeypatch: pytest.MonkeyPatch) -> Decoding:
+    return Decoding(monkeypatch)
+
+
+async def test_a_signature_is_checked_once(verifier: TokenVerifier, decoding: Decoding) -> None:
+    text = token()
+    assert await verifier.verify(text) == await verifier.verify(text)
+    assert decoding.count == 1
+
+
+async def test_a_token_that_was_valid_expires(
+    verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = token()
+    await verifier.verify(text)
+    later = 60 + tokens.LEEWAY_SECONDS + 1
+    now = time.time() + later
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Later":
+            return cls.fromtimestamp(now, tz)
+
+    monkeypatch.setattr(time, "time", lambda: now)
+    monkeypatch.setattr("jwt.api_jwt.datetime", Later)
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(text)
+
+
+async def test_a_token_that_was_valid_ends_with_its_key(
+    auth: Auth, verifier: TokenVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = token()
+    await verifier.verify(text)
+    auth.keys = [jwk(Ed25519PrivateKey.generate(), "k1")]
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + tokens.REFRESH_SECONDS + 1)
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(text)
+
+
+async def test_what_is_refused_is_not_remembered(verifier: TokenVerifier, decoding: Decoding) -> None:
+    text = token(exp=int(time.time()) - 100)
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(text)
+    assert decoding.count == 2
+
+
+async def test_the_memory_for_tokens_is_bounded(
+    auth: Auth, decoding: Decoding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "MAX_VERIFIED", 2)
+    verifier = TokenVerifier(KeySet(auth.fetch), issuer="chat-auth", audience="chat")
+    first, second, third = (token(sid=f"session-{number}") for number in range(3))
+    for text in (first, second, first, third, first, second):
+        await verifier.verify(text)
+    assert decoding.count == 4, "the one that was not seen for longest goes"

@@ -220,7 +220,7 @@ async def test_redis_drops_a_gateway_that_is_too_far_behind(
     await redis.config_set("client-output-buffer-limit", "pubsub 1mb 0 0")
     try:
         gateway.kill(signal.SIGSTOP)
-        frame = {"frame": '42["typing",{}]' + " " * 1_000_000, "exceptUser": alice.id}
+        frame = {"frames": [('42["typing",{}]' + " " * 1_000_000, alice.id)]}
         async with asyncio.timeout(20):
             while not await is_dropped():
                 await redis.publish(f"room:{room['id']}", orjson.dumps(frame))

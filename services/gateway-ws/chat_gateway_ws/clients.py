@@ -1,5 +1,8 @@
 """What the gateway asks of the other services."""
 
+from collections.abc import Mapping, Sequence
+
+from chat_shared.coalescer import Coalescer
 from chat_shared.contracts.base import EntityId
 from chat_shared.contracts.internal import (
     Heads,
@@ -17,11 +20,18 @@ from chat_shared.contracts.internal import (
     SessionsChecked,
     UserRoom,
     UserRooms,
+    UsersRooms,
+    UsersRoomsQuery,
 )
 from chat_shared.http import BegunAnswer, ServiceClient
 
 from chat_gateway_ws.epoch import LogEpoch
 from chat_gateway_ws.metrics import LOG_READS
+
+USERS_BATCH = 200
+"""Users in one question about their rooms: what rooms takes."""
+USERS_PAUSE_SECONDS = 0.05
+"""Between two such questions; a call costs rooms as much as thirty users in it."""
 
 
 class MessagingClient:
@@ -68,10 +78,21 @@ class RoomsClient:
 
     def __init__(self, http: ServiceClient) -> None:
         self._http = http
+        # A crowd that arrives at once would cost a request and two queries each.
+        self._rooms_of = Coalescer(self._ask_rooms, most=USERS_BATCH, pause=USERS_PAUSE_SECONDS)
 
     async def of_user(self, user_id: EntityId) -> list[UserRoom]:
-        """Return all rooms of a user."""
-        return (await self._http.get(f"/internal/v1/users/{user_id}/rooms", UserRooms)).rooms
+        """Return all rooms of a user, as they are now or a moment later; many who ask share a call."""
+        return list(await self._rooms_of.ask(user_id))
+
+    async def _ask_rooms(self, user_ids: Sequence[EntityId]) -> Mapping[EntityId, Sequence[UserRoom]]:
+        if len(user_ids) == 1:
+            path = f"/internal/v1/users/{user_ids[0]}/rooms"
+            return {user_ids[0]: (await self._http.get(path, UserRooms)).rooms}
+        question = UsersRoomsQuery(user_ids=list(user_ids))
+        return (
+            await self._http.post("/internal/v1/users/rooms", question, UsersRooms, only_reads=True)
+        ).rooms
 
     async def membership(self, room_id: EntityId, user_id: EntityId) -> MembershipFact:
         """Return what a user is to a room."""

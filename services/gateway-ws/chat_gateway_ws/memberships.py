@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from itertools import islice
 
 from chat_shared.contracts.internal import UserRoom
 
@@ -13,6 +14,8 @@ from chat_gateway_ws.room_feeds import RoomFeeds
 RECHECK_BATCH = 500
 RECHECK_CALLS = 2
 """Questions to rooms at the same time."""
+REFRESH_BATCH = 1_000
+"""Users whose rooms are asked for at the same time; they share calls."""
 
 
 class Memberships:
@@ -111,14 +114,18 @@ class Memberships:
         Raises:
             ChatError: rooms or messaging is away.
         """
-        for user_id in user_ids:
-            user = self._connections.user(user_id)
-            if user is None:
-                continue
-            before = dict(user.rooms)
-            current = {room.room_id: room for room in await self._rooms.of_user(user_id)}
-            for room in current.values():
-                await self.joined(user_id, room)
-            for room_id, room in before.items():
-                if room_id not in current:
-                    self.left(user_id, room_id, room.rev)
+        waiting = iter(user_ids)
+        while chunk := list(islice(waiting, REFRESH_BATCH)):
+            await asyncio.gather(*(self._refresh_one(user_id) for user_id in chunk))
+
+    async def _refresh_one(self, user_id: str) -> None:
+        user = self._connections.user(user_id)
+        if user is None:
+            return
+        before = dict(user.rooms)
+        current = {room.room_id: room for room in await self._rooms.of_user(user_id)}
+        for room in current.values():
+            await self.joined(user_id, room)
+        for room_id, room in before.items():
+            if room_id not in current:
+                self.left(user_id, room_id, room.rev)

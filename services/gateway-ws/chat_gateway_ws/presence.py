@@ -33,7 +33,6 @@ REFRESH_SECONDS = 600.0
 RETRY_SECONDS = 2.5
 """Longer than pub/sub takes to come back: what is announced before that, nobody hears."""
 RENEWALS_PER_LEASE = 4
-ROOM_LOOKUPS = 8
 MAX_ANNOUNCEMENTS = 2_000
 """Users times rooms in one script call."""
 
@@ -75,7 +74,6 @@ class Presence:
         self._epoch = ""
         self._running_since = 0.0
         """Since when our lease has not ended, by the loop's clock."""
-        self._lookups = asyncio.Semaphore(ROOM_LOOKUPS)
         self._tasks = TaskSet()
 
     async def start(self) -> None:
@@ -180,12 +178,11 @@ class Presence:
         rooms = self._rooms_here(user_id)
         if rooms is not None:
             return user_id, rooms
-        async with self._lookups:
-            try:
-                return user_id, self._small(await self._rooms.of_user(user_id))
-            except ChatError as error:
-                log.warning("presence is announced later", error=error.code)
-                return None
+        try:
+            return user_id, self._small(await self._rooms.of_user(user_id))
+        except ChatError as error:
+            log.warning("presence is announced later", error=error.code)
+            return None
 
     def _small(self, rooms: Iterable[UserRoom]) -> list[str]:
         return [room.room_id for room in rooms if room.member_count <= self._max_members]

@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 
 import orjson
-from chat_shared.contracts.sockets import RoomPresence
 from chat_shared.errors import ChatError
 from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
@@ -17,10 +16,10 @@ from redis.exceptions import RedisError
 from chat_gateway_ws.clients import MessagingClient
 from chat_gateway_ws.connections import Connection
 from chat_gateway_ws.metrics import ROOMS
+from chat_gateway_ws.notices import Notice, Notices, notices_in, room_channel, spread
 from chat_gateway_ws.recent import RecentBudget
 from chat_gateway_ws.room_feed import RoomFeed
 from chat_gateway_ws.subscriber import Subscriber
-from chat_gateway_ws.wire import event_frame
 
 log = get_logger(__name__)
 
@@ -30,11 +29,6 @@ IN_FLIGHT_SECONDS = 0.2
 CHUNK = 500
 #: Rooms that are filled side by side after a break.
 FILLS = 16
-
-
-def room_channel(room_id: str) -> str:
-    """Return the Redis channel of a room."""
-    return f"room:{room_id}"
 
 
 def head_key(room_id: str) -> str:
@@ -64,6 +58,7 @@ class RoomFeeds:
         self._messaging = messaging
         self._feeds: dict[str, RoomFeed] = {}
         self._recent = RecentBudget(recent_bytes)
+        self._notices = Notices(redis)
         self._opening: dict[str, asyncio.Task[None]] = {}
         """Rooms that are subscribed to and placed at this moment, for all who want to hear them."""
         self._head_check_seconds = head_check_seconds
@@ -82,6 +77,7 @@ class RoomFeeds:
     async def stop(self) -> None:
         """Let every room go."""
         await self._tasks.cancel()
+        await self._notices.stop()
         await self.subscriber.stop()
 
     def get(self, room_id: str) -> RoomFeed | None:
@@ -191,12 +187,8 @@ class RoomFeeds:
         if feed is None:
             return
         content = orjson.loads(payload)
-        if isinstance(content, dict) and "presence" in content:
-            for event, user_ids in content["presence"].items():
-                for user_id in user_ids:
-                    feed.broadcast(event_frame(event, RoomPresence(user_id=user_id, room_id=feed.room_id)))
-        elif isinstance(content, dict):
-            feed.broadcast(content["frame"], except_user=content.get("exceptUser"))
+        if isinstance(content, dict):
+            spread(feed, notices_in(feed.room_id, content))
         elif feed.receive(content):
             self._tasks.spawn(self._fill(feed), name="feed-fill")
 
@@ -275,13 +267,4 @@ class RoomFeeds:
 
     async def publish(self, frames: dict[str, str], *, except_user: str | None = None) -> None:
         """Send frames that are no log entries to their rooms on every gateway; lost when Redis is away."""
-        if not frames:
-            return
-        try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for room_id, frame in frames.items():
-                    message = {"frame": frame, "exceptUser": except_user}
-                    pipeline.publish(room_channel(room_id), orjson.dumps(message))
-                await pipeline.execute()
-        except (RedisError, OSError, TimeoutError) as error:
-            log.warning("ephemeral events lost", rooms=len(frames), error=repr(error)[:100])
+        self._notices.publish(Notice(room_id, frame, except_user) for room_id, frame in frames.items())

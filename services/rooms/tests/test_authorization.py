@@ -76,6 +76,7 @@ MATRIX: dict[tuple[str, str], Row] = {
 
 INTERNAL: dict[tuple[str, str], dict[str, Any]] = {
     ("GET", "/internal/v1/users/{user_id}/rooms"): {},
+    ("POST", "/internal/v1/users/rooms"): {"userIds": ["0" * 24]},
     ("POST", "/internal/v1/memberships/check"): {"memberships": []},
 }
 

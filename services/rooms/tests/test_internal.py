@@ -36,6 +36,80 @@ class TestRoomsOfUser:
         assert (await ask("GET", "/users/x/rooms")).status_code == 400
 
 
+class TestRoomsOfUsers:
+    async def test_each_gets_what_they_get_alone(self, rooms: Any, new_user: Any, ask: Any) -> None:
+        owner, member, nobody = new_user(), new_user(), new_user()
+        public, private = await rooms.create(owner), await rooms.create(owner, "private")
+        await rooms.add(private, owner, "admin", member)
+        users = [owner.id, member.id, nobody.id]
+        answer = (await ask("POST", "/users/rooms", json={"userIds": [*users, owner.id]})).json()["rooms"]
+        alone = {user: (await ask("GET", f"/users/{user}/rooms")).json()["rooms"] for user in users}
+        assert {user: by_id(found) for user, found in answer.items()} == {
+            user: by_id(found) for user, found in alone.items()
+        }
+        assert by_id(answer[owner.id]).keys() == {public, private}
+        assert answer[nobody.id] == []
+
+    async def test_a_deleted_room_is_nobodys_before_its_memberships_are_gone(
+        self, rooms: Any, new_user: Any, ask: Any, database: Any
+    ) -> None:
+        owner = new_user()
+        kept, deleted = await rooms.create(owner), await rooms.create(owner)
+        await database.rooms.delete_one({"_id": ObjectId(deleted)})
+        answer = (await ask("POST", "/users/rooms", json={"userIds": [owner.id]})).json()["rooms"]
+        assert by_id(answer[owner.id]).keys() == {kept}
+
+    async def test_a_full_answer_leaves_out_whole_users_and_at_last_answers_all(
+        self, ask: Any, database: Any
+    ) -> None:
+        counts = {str(ObjectId()): count for count in (2_000, 2_500, 600, 6_000, 1)}
+        await store_memberships(database, counts)
+        answered: dict[str, int] = {}
+        while missing := sorted(counts.keys() - answered.keys()):
+            answer = (await ask("POST", "/users/rooms", json={"userIds": missing})).json()["rooms"]
+            assert answer
+            assert len(answer) == 1 or sum(map(len, answer.values())) <= 5_000
+            answered |= {user: len(rooms) for user, rooms in answer.items()}
+        assert answered == counts
+
+    async def test_a_hundred_users_take_two_queries(self, ask: Any, database: Any) -> None:
+        counts = {str(ObjectId()): 1 for _ in range(100)}
+        await store_memberships(database, counts)
+        before = (await database.client.admin.command("serverStatus"))["opcounters"]["query"]
+        answer = (await ask("POST", "/users/rooms", json={"userIds": list(counts)})).json()["rooms"]
+        after = (await database.client.admin.command("serverStatus"))["opcounters"]["query"]
+        assert {user: len(rooms) for user, rooms in answer.items()} == counts
+        # Beside our two there may be some of the outbox and the cleaner.
+        assert after - before < 20
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            {},
+            {"userIds": []},
+            {"userIds": ["x"]},
+            {"userIds": [{"$ne": None}]},
+            {"userIds": ["0" * 24] * 201},
+            {"userIds": ["0" * 24], "more": 1},
+        ],
+    )
+    async def test_questions_are_checked_and_bounded(self, ask: Any, body: dict[str, Any]) -> None:
+        assert (await ask("POST", "/users/rooms", json=body)).status_code == 400
+
+
+def by_id(rooms: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {room["roomId"]: room for room in rooms}
+
+
+async def store_memberships(database: Any, counts: dict[str, int]) -> None:
+    """Put users into so many rooms each."""
+    entered = [(ObjectId(), ObjectId(user)) for user, count in counts.items() for _ in range(count)]
+    await database.rooms.insert_many({"_id": room, **ROOM} for room, _ in entered)
+    await database.memberships.insert_many(
+        {"roomId": room, "userId": user, **MEMBERSHIP} for room, user in entered
+    )
+
+
 class TestCheckMemberships:
     async def test_answers_in_the_order_of_the_questions(self, rooms: Any, new_user: Any, ask: Any) -> None:
         owner, outsider = new_user(), new_user()

@@ -48,6 +48,18 @@ class UserRooms(WireModel):
     rooms: list[UserRoom]
 
 
+class UsersRoomsQuery(StrictModel):
+    """gateway-ws -> rooms: which rooms are these users in?"""
+
+    user_ids: list[EntityId] = Field(min_length=1, max_length=200)
+
+
+class UsersRooms(WireModel):
+    """The rooms of at least one of the users; who is left out is asked for again: the answer was full."""
+
+    rooms: dict[EntityId, list[UserRoom]]
+
+
 class MembershipKey(StrictModel):
     """One question about a user and a room."""
 

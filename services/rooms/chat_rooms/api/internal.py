@@ -2,7 +2,13 @@
 
 from chat_shared.auth import require_service
 from chat_shared.contracts.base import EntityId
-from chat_shared.contracts.internal import MembershipCheck, MembershipFacts, UserRooms
+from chat_shared.contracts.internal import (
+    MembershipCheck,
+    MembershipFacts,
+    UserRooms,
+    UsersRooms,
+    UsersRoomsQuery,
+)
 from fastapi import APIRouter, Depends
 
 from chat_rooms.api.dependencies import PartsOfApp
@@ -15,6 +21,12 @@ router = APIRouter(prefix="/internal/v1", dependencies=[Depends(require_service)
 async def rooms_of_user(user_id: EntityId, parts: PartsOfApp) -> UserRooms:
     """List all rooms of a user."""
     return await reading.rooms_of_user(parts, user_id)
+
+
+@router.post("/users/rooms")
+async def rooms_of_users(body: UsersRoomsQuery, parts: PartsOfApp) -> UsersRooms:
+    """List all rooms of users, for as many of them as an answer has place for."""
+    return await reading.rooms_of_users(parts, body.user_ids)
 
 
 @router.post("/memberships/check")

@@ -1,7 +1,7 @@
 """Answers about rooms, members and memberships."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from chat_shared.contracts.internal import (
@@ -10,6 +10,7 @@ from chat_shared.contracts.internal import (
     MembershipKey,
     UserRoom,
     UserRooms,
+    UsersRooms,
 )
 
 from chat_rooms.cursors import Position
@@ -17,6 +18,9 @@ from chat_rooms.domain import Membership, Room, Standing
 from chat_rooms.service.parts import Parts
 
 ItemT = TypeVar("ItemT")
+
+MAX_ANSWERED = 5_000
+"""Memberships in one answer about several users."""
 
 
 class Slice(NamedTuple, Generic[ItemT]):
@@ -75,20 +79,36 @@ async def list_members(
 
 async def rooms_of_user(parts: Parts, user_id: str) -> UserRooms:
     """Return all rooms of a user, for the gateway."""
-    memberships = await parts.queries.memberships_of(user_id)
-    rooms = await parts.queries.rooms(membership.room_id for membership in memberships)
-    return UserRooms(
-        rooms=[
+    memberships = {user_id: await parts.queries.memberships_of(user_id)}
+    return UserRooms(rooms=(await _as_rooms(parts, memberships))[user_id])
+
+
+async def rooms_of_users(parts: Parts, user_ids: Sequence[str]) -> UsersRooms:
+    """Return all rooms of each user, without those users whose rooms an answer has no place for."""
+    memberships = await parts.queries.memberships_of_each(user_ids, MAX_ANSWERED)
+    return UsersRooms(rooms=await _as_rooms(parts, memberships))
+
+
+async def _as_rooms(
+    parts: Parts, memberships: Mapping[str, Sequence[Membership]]
+) -> dict[str, list[UserRoom]]:
+    """Return what the gateway needs of each user's memberships; rooms that were just deleted are left out."""
+    counts = await parts.queries.member_counts(
+        {membership.room_id for entered in memberships.values() for membership in entered}
+    )
+    return {
+        user_id: [
             UserRoom(
                 room_id=membership.room_id,
                 role=membership.role,
                 rev=membership.rev,
-                member_count=rooms[membership.room_id].member_count,
+                member_count=counts[membership.room_id],
             )
-            for membership in memberships
-            if membership.room_id in rooms
+            for membership in entered
+            if membership.room_id in counts
         ]
-    )
+        for user_id, entered in memberships.items()
+    }
 
 
 async def check_memberships(parts: Parts, questions: Sequence[MembershipKey]) -> MembershipFacts:

@@ -42,10 +42,30 @@ class Queries:
             async for document in self._memberships.find({"userId": ObjectId(user_id)})
         ]
 
-    async def rooms(self, room_ids: Iterable[str]) -> dict[str, Room]:
-        """Return those of the rooms that exist, by id."""
-        found = self._rooms.find({"_id": {"$in": [ObjectId(room_id) for room_id in room_ids]}})
-        return {str(document["_id"]): room_from(document) async for document in found}
+    async def memberships_of_each(self, user_ids: Iterable[str], limit: int) -> dict[str, list[Membership]]:
+        """Return all memberships of each user, without those users for whom `limit` has no place.
+
+        The one who alone has more than `limit` is answered too when nobody else is.
+        """
+        users = sorted(ObjectId(user_id) for user_id in set(user_ids))
+        # In the order of the index, so that only the last user can be cut short.
+        found = self._memberships.find({"userId": {"$in": users}}).sort("userId", ASCENDING).limit(limit + 1)
+        entered: dict[str, list[Membership]] = {str(user): [] for user in users}
+        memberships = [membership_from(document) async for document in found]
+        for membership in memberships:
+            entered[membership.user_id].append(membership)
+        if len(memberships) <= limit:
+            return entered
+        cut_short = memberships[-1].user_id
+        whole = {user_id: rooms for user_id, rooms in entered.items() if user_id < cut_short}
+        return whole or {cut_short: await self.memberships_of(cut_short)}
+
+    async def member_counts(self, room_ids: Iterable[str]) -> dict[str, int]:
+        """Return how many members those of the rooms have that exist, by id."""
+        found = self._rooms.find(
+            {"_id": {"$in": [ObjectId(room_id) for room_id in room_ids]}}, {"memberCount": True}
+        )
+        return {str(document["_id"]): document["memberCount"] async for document in found}
 
     async def most_active(self, room_ids: Iterable[str], after: Position | None, limit: int) -> list[Room]:
         """Return at most `limit` of these rooms, most recent activity first."""
