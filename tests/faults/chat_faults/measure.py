@@ -1,7 +1,7 @@
 """Figures from the histories of clients and from the operating system."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +33,8 @@ class Figure:
         goal = f" (≤ {self.at_most:g})" if self.at_most is not None else ""
         goal = f" (≥ {self.at_least:g})" if self.at_least is not None else goal
         mark = " NOT MET" if self.met is False else ""
-        return f"{self.name}: {self.value:.3g} {self.unit}{goal}{mark}"
+        value = f"{self.value:,.0f}" if abs(self.value) >= 1_000 else f"{self.value:.3g}"
+        return f"{self.name}: {value} {self.unit}{goal}{mark}"
 
 
 def percentile(values: Iterable[float], share: float) -> float:
@@ -96,6 +97,16 @@ def catch_up_times(
                 at = shown[target - 1] if len(applied) >= target else healed_at + 3600
                 times.append(max(0.0, at - healed_at))
     return times
+
+
+def behind(readers: Iterable[ClientHistory], heads: Mapping[str, int]) -> list[str]:
+    """Return in words who has not seen a room to the end of its log."""
+    return [
+        f"a member is behind: {history.user_id} saw {len(applied)} of {heads[room_id]} in {room_id}"
+        for history in readers
+        for room_id, applied in history.applied.items()
+        if len(applied) < heads[room_id]
+    ]
 
 
 def return_times(histories: Sequence[ClientHistory], begin: float) -> list[float]:
