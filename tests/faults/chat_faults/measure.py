@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from chat_bench import accounting
 from chat_shared.testing.careful_client import ClientHistory, SentMessage
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -122,8 +123,7 @@ def rss(pid: int) -> int:
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return accounting.cpu_seconds(Path(f"/proc/{pid}/stat").read_text())
 
 
 def open_files(pid: int) -> int:
