@@ -41,8 +41,9 @@ doctor: setup ## Tell what this machine lacks, and how to mend it
 test: lint js bench-peers ## Run every check; ARGS= goes to pytest, e.g. ARGS="services/auth -x"
 	$(BIN)/pytest $(ARGS)
 
-verify: setup ## Break the system under load and check that nothing is lost; options: FAULT=F04,F06 SEED=7 LOAD=0.5 MINUTES=20
-	PYTHONPATH=examples/python $(BIN)/python -m chat_faults --fault="$(FAULT)" --seed="$(SEED)" --minutes="$(MINUTES)" --load="$(LOAD)"
+verify: setup ## Break the system under load and check that nothing is lost; options: FAULT=F04,F06 SEED=7 LOAD=0.5 MINUTES=20 RATE=1500
+	PYTHONPATH=examples/python $(BIN)/python -m chat_faults --fault="$(FAULT)" --seed="$(SEED)" --minutes="$(MINUTES)" \
+	  --load="$(LOAD)" --rate="$(RATE)"
 
 lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/ruff check

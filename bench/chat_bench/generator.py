@@ -96,6 +96,18 @@ class Generator:
         answer = await self._ask(f"run {rate:.6g} {seconds:g} {size} {warmup:g}", seconds + warmup)
         return Run.model_validate(answer)
 
+    async def record(self) -> None:
+        """Keep what every connection does and sees from now on."""
+        await self._ask("record", 0)
+
+    async def write_history(self, path: Path) -> None:
+        """Write what was kept; `bench/native/README.md` says how it reads.
+
+        Args:
+            path: an absolute one.
+        """
+        await self._ask(f"history {path}", 0)
+
     async def idle(self, seconds: float) -> int:
         """Say nothing; return how many connections are left."""
         return int((await self._ask(f"idle {seconds:g}", seconds))["connected"])

@@ -12,8 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import jwt
 from bson import ObjectId
@@ -38,7 +37,7 @@ def _nothing(_line: str) -> None:
 
 
 class PeerServer:
-    """One or more processes of a peer. Use as an async context manager, or call `start` and `stop`."""
+    """One or more processes of a peer."""
 
     def __init__(
         self,
@@ -102,15 +101,6 @@ class PeerServer:
             ProcessLookupError: one of them has died.
         """
         return [process.pid for process in self._processes]
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Start all processes and wait until they listen.

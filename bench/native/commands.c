@@ -1,4 +1,4 @@
-/* The commands: connect, run, idle, close. */
+/* The commands: connect, record, run, history, idle, close. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,17 +155,28 @@ struct run {
     double cpu, wall;     /* seconds: the whole run, and the sending alone */
 };
 
-/* Write a send_message packet to `text`, content padded to `size` characters; return its length. */
-static size_t write_message(char *text, const char *run_id, const char *room_id, uintmax_t number,
-                            uintmax_t scheduled, size_t size)
+/* A message as it leaves. */
+struct outgoing {
+    char id[RUN_ID_LENGTH + 24]; /* its clientMessageId */
+    struct text content;         /* a part of the packet */
+    size_t length;               /* of the packet */
+};
+
+/* Write a send_message packet to `text`, content padded to `size` characters. */
+static struct outgoing write_message(char *text, const char *run_id, const char *room_id, uintmax_t number,
+                                     uintmax_t scheduled, size_t size)
 {
+    struct outgoing message;
+    snprintf(message.id, sizeof message.id, "%s-%ju", run_id, number);
     int head = sprintf(text, "42%ju[\"send_message\",{\"roomId\":\"%s\",\"content\":\"", number, room_id);
     int content = sprintf(text + head, "b:%ju:%ju:", number, scheduled);
     size_t padding = size > (size_t)content ? size - (size_t)content : 0;
     char *end = text + head + content;
     memset(end, 'x', padding);
-    int tail = sprintf(end + padding, "\",\"clientMessageId\":\"%s-%ju\"}]", run_id, number);
-    return (size_t)(head + content + tail) + padding;
+    int tail = sprintf(end + padding, "\",\"clientMessageId\":\"%s\"}]", message.id);
+    message.content = (struct text){text + head, (size_t)content + padding};
+    message.length = (size_t)(head + content + tail) + padding;
+    return message;
 }
 
 static void send_one(struct generator *generator, struct run *run)
@@ -179,12 +190,16 @@ static void send_one(struct generator *generator, struct run *run)
         run->unsent++;
         return;
     }
-    uint64_t number = ledger_send(&generator->world.ledger, to, scheduled, measured, now_ns());
+    uint64_t now = now_ns();
+    uint64_t number = ledger_send(&generator->world.ledger, to, scheduled, measured, now);
     unsigned char *payload = run->frame + WS_CLIENT_HEADER_MAX;
     const char *room_id = generator->plan.rooms[to->room].id;
-    size_t length =
+    struct outgoing message =
         write_message((char *)payload, generator->run_id, room_id, number, scheduled, (size_t)run->size);
-    session_send(session, &generator->world, payload, length);
+    uint32_t user = (uint32_t)(session->user - generator->plan.users);
+    struct sending sending = {number, room_id, message.id, message.content};
+    history_note_sent(&generator->world.history, now, user, &sending);
+    session_send(session, &generator->world, payload, message.length);
 }
 
 /* After each message that is late there is a look at the sockets, so that neither starves the other. */
@@ -291,6 +306,33 @@ static void command_run(struct generator *generator, char **rest)
     report_run(generator, &run);
 }
 
+/* --- record and history --- */
+
+static void command_record(struct generator *generator)
+{
+    history_begin(&generator->world.history);
+    report_begin();
+    report_count("lines", 0);
+    report_end();
+}
+
+static void command_history(struct generator *generator, char **rest)
+{
+    const struct history *history = &generator->world.history;
+    const char *path = strtok_r(NULL, "\r\n", rest);
+    if (!path || !history->is_kept) {
+        report_error(path ? "record comes first" : "history FILE");
+        return;
+    }
+    if (!history_write(history, path)) {
+        report_error("the history cannot be written");
+        return;
+    }
+    report_begin();
+    report_count("lines", history->count);
+    report_end();
+}
+
 /* --- idle and close --- */
 
 static void command_idle(struct generator *generator, char **rest)
@@ -332,10 +374,14 @@ void generator_command(struct generator *generator, char *line)
         command_connect(generator, &rest);
     else if (word && strcmp(word, "run") == 0)
         command_run(generator, &rest);
+    else if (word && strcmp(word, "record") == 0)
+        command_record(generator);
+    else if (word && strcmp(word, "history") == 0)
+        command_history(generator, &rest);
     else if (word && strcmp(word, "idle") == 0)
         command_idle(generator, &rest);
     else if (word && strcmp(word, "close") == 0)
         command_close(generator);
     else
-        report_error("commands: connect, run, idle, close");
+        report_error("commands: connect, record, run, history, idle, close");
 }

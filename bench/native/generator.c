@@ -40,6 +40,7 @@ void generator_close(struct generator *generator)
     free(generator->sessions);
     senders_close(&generator->senders);
     ledger_close(&generator->world.ledger);
+    history_free(&generator->world.history);
     loop_close(&generator->world.loop);
     plan_free(&generator->plan);
 }

@@ -7,6 +7,7 @@
 
 #include "buffer.h"
 #include "histogram.h"
+#include "history.h"
 #include "ledger.h"
 #include "loop.h"
 #include "plan.h"
@@ -62,6 +63,7 @@ struct world {
     const struct plan *plan;
     struct loop loop;
     struct ledger ledger;
+    struct history history;
     struct arrivals arrivals;
     struct traffic traffic;
     uint32_t complaints; /* printed since the last command */

@@ -19,10 +19,17 @@ static bool read_content(struct text body, struct delivery *delivery)
         && text_take_number(&value, &delivery->scheduled) && text_take(&value, ":");
 }
 
+/* Where a session's user stands in the plan. */
+static uint32_t user_index(const struct session *session, const struct world *world)
+{
+    return (uint32_t)(session->user - world->plan->users);
+}
+
 static void on_message(const struct session *session, struct world *world, struct text body, uint64_t now)
 {
     struct delivery delivery = {.now = now};
     struct text value;
+    history_note_heard(&world->history, now, user_index(session, world), body);
     if (!read_content(body, &delivery)) {
         world->ledger.tally.strays++;
         return;
@@ -34,10 +41,12 @@ static void on_message(const struct session *session, struct world *world, struc
 
 static void on_answer(struct session *session, struct world *world, const struct packet *packet, uint64_t now)
 {
-    if (session->state == SESSION_JOINING)
+    if (session->state == SESSION_JOINING) {
         session_on_join_answer(session, world, packet, now);
-    else if (session->state == SESSION_READY)
+    } else if (session->state == SESSION_READY) {
+        history_note_answer(&world->history, now, user_index(session, world), packet->number, packet->body);
         ledger_answer(&world->ledger, packet->number, packet->body, now);
+    }
 }
 
 /* What comes before the time for it is ignored; a server that never gets there fails by its deadline. */

@@ -367,6 +367,94 @@ class TestRun:
         assert 100 <= answer["delivery_ms"]["p50"] <= 150
 
 
+# --- The history ---
+
+
+class TestHistory:
+    """`record` and `history`"""
+
+    @staticmethod
+    async def written(loadgen: Loadgen, path: Path) -> list[list[str]]:
+        """Return the words of each line, without the time and the last line, which counts the others."""
+        answer = await loadgen(f"history {path}")
+        *lines, last = await asyncio.to_thread(lambda: path.read_text().splitlines())
+        assert last == f"end {answer['lines']}" == f"end {len(lines)}"
+        times = [int(line.split()[1]) for line in lines]
+        assert times == sorted(times)
+        return [[line.split()[0], *line.split()[2:]] for line in lines]
+
+    async def test_is_what_was_sent_answered_and_heard(
+        self, chat: FakeChat, started: Started, tmp_path: Path
+    ) -> None:
+        answers = ['{"ok":true,"seq":7,"messageId":"m-7","duplicate":false}']
+        answers += ['{"ok":true,"messageId":"m-8","duplicate":true}']
+        answers += ['{"ok":false,"error":{"code":"busy","retryable":true}}']
+        answers += ['{"ok":false,"error":{"code":"not_a_member","retryable":false}}', ""]
+        text = '{"seq":7,"messageId":"m-7","content":"\\"roomId\\":","clientMessageId":"c-7","roomId":"r"}'
+
+        def answer(client: Client, message: Message) -> None:
+            if body := answers[message.number - 1]:
+                client.send(f"43{message.ack_id}[{body}]")
+            if message.number == 1:
+                chat.client("bob").send(f'42["new-message",{text}]', '42["new-message",{"content":"?"}]')
+
+        chat.on_message = answer
+        async with started(f"ann {ROOM}", f"bob {ROOM} silent") as loadgen:
+            await loadgen("connect 0")
+            assert await loadgen("record") == {"lines": 0}
+            running = asyncio.create_task(loadgen("run 20 0.25 60 0"))
+            await asyncio.sleep(0.6)
+            chat.client("ann").send('435[{"ok":true,"seq":9,"messageId":"m-9"}]')
+            for name in ("ann", "bob"):  # or it would wait for deliveries
+                chat.client(name).writer.close()
+            await running
+            lines = await self.written(loadgen, tmp_path / "a history")
+        sent = [
+            ["sent", "0", str(message.number), ROOM, message.client_message_id, message.content]
+            for message in chat.messages
+        ]
+        assert [line for line in lines if line[0] == "sent"] == sent
+        assert [line for line in lines if line[0] in ("acked", "refused")] == [
+            ["acked", "0", "1", "7", "m-7", "new"],
+            ["acked", "0", "2", "0", "m-8", "duplicate"],
+            ["refused", "0", "3", "busy", "retryable"],
+            ["refused", "0", "4", "not_a_member", "final"],
+            ["acked", "0", "5", "9", "m-9", "new"],
+        ]
+        assert [line for line in lines if line[0] == "heard"] == [
+            ["heard", "1", "r", "7", "m-7", "c-7"],
+            ["heard", "1", "-", "0", "-", "-"],
+        ]
+
+    async def test_begins_with_record_and_goes_on_until_asked(
+        self, chat: FakeChat, started: Started, tmp_path: Path
+    ) -> None:
+        async with started(*USERS) as loadgen:
+            await loadgen("connect 0")
+            assert list(await loadgen(f"history {tmp_path / 'early'}")) == ["error"]
+            await loadgen("run 50 0.1 60 0")
+            await loadgen("record")
+            await loadgen("run 50 0.1 60 0")
+            first = await self.written(loadgen, tmp_path / "first")
+            assert [line[2] for line in first if line[0] == "sent"] == ["6", "7", "8", "9", "10"]
+            chat.client("bob").send(chat.event(chat.messages[0]))  # between two commands
+            await loadgen("idle 0.1")
+            second = await self.written(loadgen, tmp_path / "second")
+            assert second[: len(first)] == first
+            assert [line[:2] for line in second[len(first) :]] == [["heard", "1"]]
+            await loadgen("record")
+            assert await self.written(loadgen, tmp_path / "third") == []
+
+    async def test_file_that_cannot_be_written(self, started: Started, tmp_path: Path) -> None:
+        async with started(*USERS) as loadgen:
+            await loadgen("record")
+            assert list(await loadgen("history")) == ["error"]
+            assert list(await loadgen(f"history {tmp_path}/nowhere/history")) == ["error"]
+            await loadgen("connect 0")
+            await loadgen("run 50 0.1 60 0")
+            assert list(await loadgen("history /dev/full")) == ["error"]
+
+
 # --- Frames ---
 
 

@@ -22,6 +22,7 @@ from chat_faults.runner import Result, Runner
 from chat_faults.soak import soak
 
 SEEDS = (1, 2, 3)
+HIGH_RATE = "F36"
 REPORT = Path(".chat/verify/report.json")
 
 
@@ -29,13 +30,18 @@ def main(
     fault: Annotated[str, typer.Option(help="Which ones, comma-separated; all when empty.")] = "",
     seed: Annotated[str, typer.Option(help="One seed; 1, 2 and 3 when empty.")] = "",
     minutes: Annotated[str, typer.Option(help="Soak: draw from the faults for so long.")] = "",
+    rate: Annotated[
+        str, typer.Option(help=f"Messages per second of {HIGH_RATE}; alone when no fault is named.")
+    ] = "",
     load: Annotated[float, typer.Option(min=0.05, help="How much load, compared with the usual one.")] = 1.0,
     keep: Annotated[bool, typer.Option(help="Keep data and logs of the rig.")] = False,
 ) -> None:
     """Break the system on purpose, under load, and check that nothing acknowledged was lost."""
     allow_many_sockets()
     logging.getLogger("engineio.client").setLevel(logging.CRITICAL)  # that we break connections is no news
-    faults = [each.scaled(load) for each in _choose(fault)]
+    faults = [each.scaled(load) for each in _choose(fault or (HIGH_RATE if rate else ""))]
+    if rate:
+        faults = [each.at_rate(float(rate)) if each.profile.crowd else each for each in faults]
     seeds = [int(seed)] if seed else list(SEEDS)
     folder = Path(tempfile.mkdtemp(prefix="chat-verify-"))
     typer.echo(f"Logs: {folder}")

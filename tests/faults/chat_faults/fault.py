@@ -27,6 +27,8 @@ class Run:
     figures: list[Figure] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     """What is wrong beyond the checker's own findings, in words."""
+    leaks: list[str] = field(default_factory=list)
+    """What somebody heard who may not, beyond what the witness heard."""
 
     @property
     def quiet_until(self) -> float:
@@ -83,6 +85,18 @@ class Fault:
     def scaled(self, factor: float) -> "Fault":
         """Return the same fault under another load."""
         return replace(self, profile=self.profile.scaled(factor))
+
+    def at_rate(self, rate: float) -> "Fault":
+        """Return the same fault with a crowd that sends so many messages per second.
+
+        Raises:
+            ValueError: there is no crowd.
+        """
+        crowd = self.profile.crowd
+        if crowd is None:
+            raise ValueError(f"{self.id} has no crowd")
+        title = self.title if rate == crowd.rate else f"{self.title}; here {rate:,.0f} a second"
+        return replace(self, title=title, profile=replace(self.profile, crowd=replace(crowd, rate=rate)))
 
 
 CATALOGUE: dict[str, Fault] = {}

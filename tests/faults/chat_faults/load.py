@@ -22,6 +22,22 @@ GIVE_UP_SECONDS = 10
 
 
 @dataclass(frozen=True)
+class Crowd:
+    """Rooms in which the load generator talks for everybody; nobody is in two of them."""
+
+    rooms: int = 10
+    members: int = 10
+    rate: float = 1_500.0
+    """Messages per second, of all together."""
+    seconds: float = 20.0
+
+    @property
+    def people(self) -> int:
+        """How many members there are in all rooms."""
+        return self.rooms * self.members
+
+
+@dataclass(frozen=True)
 class Profile:
     """How much load."""
 
@@ -33,8 +49,15 @@ class Profile:
     """Members of the busy room, which gets a fifth of all messages."""
     rate: float = 80.0
     """Messages per second, of all clients together."""
+    crowd: Crowd | None = None
+    """More load than careful clients can be."""
 
     HOT_SHARE: ClassVar[float] = 0.2
+
+    @property
+    def people(self) -> int:
+        """How many users it needs."""
+        return self.clients + (self.crowd.people if self.crowd else 0)
 
     def scaled(self, factor: float) -> "Profile":
         """Return the same load for a weaker or a stronger machine."""
@@ -45,6 +68,7 @@ class Profile:
             rooms=max(1, round(self.rooms * factor)) if self.rooms else 0,
             hot_members=hot_members,
             rate=self.rate * factor,
+            crowd=self.crowd and replace(self.crowd, rate=self.crowd.rate * factor),
         )
 
 
@@ -88,17 +112,25 @@ class Load:
     def __init__(
         self, api: ApiClient, url: str, users: Sequence[User], profile: Profile, seed: str, name: str
     ) -> None:
-        """`seed` decides who says what when and where; `name` is part of the rooms' names."""
+        """`seed` decides who says what when and where; `name` is part of the rooms' names.
+
+        The first of the users are careful clients, the others the crowd.
+        """
         self._name = name
         self._api = api
         self._url = url
-        self._users = users
+        self._users = users[: profile.clients]
+        self._crowd_users = users[profile.clients : profile.people]
         self._profile = profile
         self._rng = random.Random(seed)
         self._seed = seed
         self._tasks = TaskSet()
         self._schedule: asyncio.Task[None] | None = None
         self.rooms: list[Room] = []
+        """Where careful clients talk."""
+        self.crowd_rooms: list[Room] = []
+        self.crowd_histories: list[ClientHistory] = []
+        """What the crowd did and saw; filled in by whoever drives it."""
         self.clients: list[CarefulClient] = []
         self._retired: list[CarefulClient] = []
         self._others = ClientHistory("others")
@@ -111,6 +143,21 @@ class Load:
         return self.rooms[0]
 
     @property
+    def watched_room(self) -> Room:
+        """Where the most is said."""
+        return self.crowd_rooms[0] if self.crowd_rooms else self.hot_room
+
+    @property
+    def all_rooms(self) -> list[Room]:
+        """Every room of the run."""
+        return [*self.rooms, *self.crowd_rooms]
+
+    @property
+    def crowd(self) -> Crowd | None:
+        """What the crowd is to do."""
+        return self._profile.crowd
+
+    @property
     def rate(self) -> float:
         """Messages per second on the schedule."""
         return self._profile.rate
@@ -118,7 +165,8 @@ class Load:
     @property
     def histories(self) -> list[ClientHistory]:
         """What everybody did and saw, also who left and who wrote by other means."""
-        return [*(client.history for client in (*self.clients, *self._retired)), self._others]
+        careful = (client.history for client in (*self.clients, *self._retired))
+        return [*careful, self._others, *self.crowd_histories]
 
     @property
     def sent(self) -> list[SentMessage]:
@@ -157,22 +205,33 @@ class Load:
         return len(self._tasks)
 
     async def prepare(self, *guests: User) -> None:
-        """Make rooms and connect clients; `guests` become members of the busy room."""
-        sample = self._rng.sample
+        """Make rooms and connect clients; `guests` become members of the room that is watched."""
         gate = asyncio.Semaphore(SETUP_AT_ONCE)
+        circles, crowds = self._circles(), self._crowd_circles()
+        watched = len(circles) if crowds else 0
 
-        async def make(number: int) -> Room:
-            size = self._profile.members if number else self._profile.hot_members
-            members = sample(list(self._users), size)
+        async def make(number: int, members: Sequence[User]) -> Room:
             async with gate:
-                here = guests if number == 0 else ()
+                here = guests if number == watched else ()
                 return await make_room(self._api, f"{self._name} {number}", members, *here)
 
-        self.rooms = await asyncio.gather(*(make(number) for number in range(self._profile.rooms + 1)))
+        made = await asyncio.gather(*(make(number, each) for number, each in enumerate([*circles, *crowds])))
+        self.rooms, self.crowd_rooms = made[: len(circles)], made[len(circles) :]
         self.clients = [
             CarefulClient(self._url, user.id, user.access_token, self._rooms_of(user)) for user in self._users
         ]
         await asyncio.gather(*(client.start() for client in self.clients))
+
+    def _circles(self) -> list[list[User]]:
+        """Return who is in which room, the busy one first."""
+        profile, users = self._profile, list(self._users)
+        return [self._rng.sample(users, n) for n in (profile.hot_members, *[profile.members] * profile.rooms)]
+
+    def _crowd_circles(self) -> list[Sequence[User]]:
+        if self.crowd is None:
+            return []
+        size = self.crowd.members
+        return [self._crowd_users[start : start + size] for start in range(0, self.crowd.people, size)]
 
     def _rooms_of(self, user: User) -> list[str]:
         return [room.id for room in self.rooms if user in room.members]
@@ -204,7 +263,7 @@ class Load:
             async with gate:
                 await self._api.call("DELETE", f"/room/{room.id}", room.owner)
 
-        await asyncio.gather(*(delete(room) for room in self.rooms))
+        await asyncio.gather(*(delete(room) for room in self.all_rooms))
 
     async def _send_on_schedule(self) -> None:
         due = time.monotonic()

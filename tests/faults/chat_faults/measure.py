@@ -1,11 +1,12 @@
 """Figures from the histories of clients and from the operating system."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from chat_bench import accounting
 from chat_shared.testing.careful_client import ClientHistory, SentMessage
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -33,7 +34,8 @@ class Figure:
         goal = f" (≤ {self.at_most:g})" if self.at_most is not None else ""
         goal = f" (≥ {self.at_least:g})" if self.at_least is not None else goal
         mark = " NOT MET" if self.met is False else ""
-        return f"{self.name}: {self.value:.3g} {self.unit}{goal}{mark}"
+        value = f"{self.value:,.0f}" if abs(self.value) >= 1_000 else f"{self.value:.3g}"
+        return f"{self.name}: {value} {self.unit}{goal}{mark}"
 
 
 def percentile(values: Iterable[float], share: float) -> float:
@@ -98,6 +100,16 @@ def catch_up_times(
     return times
 
 
+def behind(readers: Iterable[ClientHistory], heads: Mapping[str, int]) -> list[str]:
+    """Return in words who has not seen a room to the end of its log."""
+    return [
+        f"a member is behind: {history.user_id} saw {len(applied)} of {heads[room_id]} in {room_id}"
+        for history in readers
+        for room_id, applied in history.applied.items()
+        if len(applied) < heads[room_id]
+    ]
+
+
 def return_times(histories: Sequence[ClientHistory], begin: float) -> list[float]:
     """Return when, after `begin`, those clients were let in again that had to connect anew."""
     firsts = (next((at for at in history.connects if at > begin), None) for history in histories)
@@ -111,8 +123,7 @@ def rss(pid: int) -> int:
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return accounting.cpu_seconds(Path(f"/proc/{pid}/stat").read_text())
 
 
 def open_files(pid: int) -> int:

@@ -45,9 +45,16 @@ def summary_of(results: Sequence[Result]) -> str:
         f"{sum(result.messages for result in results)} messages: "
         + ", ".join(f"{kind} {count}" for kind, count in totals.items())
     ]
-    lines += [f"broken: make verify FAULT={r.fault.id} SEED={r.seed}" for r in broken]
+    lines += [f"broken: {_repeat(result)}" for result in broken]
     lines += [f"goal missed: {result.fault.id} seed {result.seed}: {figure}" for result, figure in missed]
     return "\n".join(lines)
+
+
+def _repeat(result: Result) -> str:
+    """Return the command that runs the same again."""
+    crowd = result.fault.profile.crowd
+    rate = f" RATE={crowd.rate:g}" if crowd else ""
+    return f"make verify FAULT={result.fault.id} SEED={result.seed}{rate}"
 
 
 def write_json(path: Path, results: Sequence[Result]) -> None:
@@ -67,7 +74,7 @@ def _as_json(result: Result) -> dict[str, Any]:
         "title": result.fault.title,
         "expects": result.fault.expects,
         "seed": result.seed,
-        "repeat": f"make verify FAULT={result.fault.id} SEED={result.seed}",
+        "repeat": _repeat(result),
         "clean": result.is_clean,
         "seconds": round(result.seconds, 1),
         "messages": result.messages,

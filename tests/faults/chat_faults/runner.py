@@ -18,7 +18,7 @@ from chat_faults.effects import missing_effects
 from chat_faults.fault import Fault, Run
 from chat_faults.inspection import dead_letters
 from chat_faults.load import Load, make_users
-from chat_faults.measure import Figure, catch_up_times, longest_silence
+from chat_faults.measure import Figure, behind, catch_up_times, longest_silence
 from chat_faults.rig import Rig
 from chat_faults.witness import Witness
 
@@ -67,17 +67,17 @@ class Runner:
         """Run one fault with one seed; the rig is whole again afterwards."""
         began = time.monotonic()
         result = Result(fault, seed)
-        await self._need_users(fault.profile.clients)
+        await self._need_users(fault.profile.people)
         self._number += 1
         name = f"{fault.id}-{seed}-{self._number}"
-        users = self._users[: fault.profile.clients]
+        users = self._users[: fault.profile.people]
         url = self._rig.linked_url if fault.behind_link else self._rig.url
         load = Load(self._api, url, users, fault.profile, f"{fault.id}-{seed}", name)
         run = Run(self._rig, self._api, load, random.Random(f"{fault.id}-{seed}"))
         witness = Witness(self._witnesses[0])
         try:
             await load.prepare(witness.user)
-            await witness.start(self._rig.url, load.hot_room)
+            await witness.start(self._rig.url, load.watched_room)
             await self._perform(run, fault, witness, result)
         except Exception as error:
             result.findings.append(_describe(error, "the run broke off"))
@@ -129,8 +129,10 @@ class Runner:
         for outcome in await asyncio.gather(*waits, return_exceptions=True):
             run.require(not isinstance(outcome, BaseException), f"a member is behind: {outcome!s:.300}")
         result.messages, result.repeats = _count(run)
-        result.verdict = check_delivery(histories, log)
-        result.verdict.leak = witness.leaks()
+        # In a thread: while so many deliveries are compared, clients have heartbeats to answer.
+        result.verdict = await asyncio.to_thread(check_delivery, histories, log)
+        result.verdict.leak = [*witness.leaks(), *run.leaks]
+        run.findings += behind(run.load.crowd_histories, heads)
         run.require(witness.removed_at is not None, "the removal of a member never succeeded")
         run.findings += await missing_effects(self._rig.replica_set.url, self._rig.services.amqp_url, heads)
         dead = await dead_letters(self._rig)
@@ -164,8 +166,8 @@ async def _read_logs(api: ApiClient, load: Load) -> dict[str, list[dict[str, Any
         assert entries is not None
         return entries
 
-    logs = await asyncio.gather(*(read(room.id, room.owner) for room in load.rooms))
-    return {room.id: entries for room, entries in zip(load.rooms, logs, strict=True)}
+    logs = await asyncio.gather(*(read(room.id, room.owner) for room in load.all_rooms))
+    return {room.id: entries for room, entries in zip(load.all_rooms, logs, strict=True)}
 
 
 def _count(run: Run) -> tuple[int, int]:
@@ -179,5 +181,5 @@ def _common_figures(run: Run) -> None:
     run.note("ack p99 before", run.ack_p99(run.begun_at, run.quiet_until))
     run.note("ack p99 during", run.ack_p99(run.broken_at, run.healed_at))
     run.note("longest time without an ack", longest_silence(run.load.sent, run.broken_at, end))
-    behind = catch_up_times(run.load.histories, staying, run.healed_at)
-    run.at_most("all members at the head after healing", max(behind, default=0.0), HEAD_SECONDS)
+    times = catch_up_times(run.load.histories, staying, run.healed_at)
+    run.at_most("all members at the head after healing", max(times, default=0.0), HEAD_SECONDS)
