@@ -37,6 +37,8 @@ MAX_UNANSWERED = 16
 PACE_SHARE = 0.5
 """Of the time that an answer takes, what lies between two requests of a lane while one is under way: each
 costs as much as many messages in it, and the slower they are answered, the more messages share one."""
+MIN_PACE_SECONDS = 0.015
+"""Measured with ten rooms of ten: without it, 500 messages a second cost twice as much, and as 2,000 do."""
 MAX_PACE_SECONDS = 0.05
 SMOOTHING = 0.2
 DEADLINE_SECONDS = 8.0
@@ -82,7 +84,7 @@ class _Lane:
         """Wait until the next request may leave: at once where none is under way."""
         now = time.monotonic()
         if self._unanswered.total():
-            pace = min(self._answer_seconds * PACE_SHARE, MAX_PACE_SECONDS)
+            pace = min(max(self._answer_seconds * PACE_SHARE, MIN_PACE_SECONDS), MAX_PACE_SECONDS)
             self._next_at = max(now, self._next_at + pace)
             await asyncio.sleep(self._next_at - now)
         else:
