@@ -7,10 +7,8 @@ beginning its answer; and because the requests of a lane are under way at one in
 
 import asyncio
 import time
-from collections import Counter, deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections import deque
+from contextlib import suppress
 from http import HTTPStatus
 
 from chat_shared.contracts.internal import SendError, SendItem, SendResult, SendResults
@@ -22,100 +20,14 @@ from chat_shared.logging import get_logger
 from chat_gateway_ws.clients import MessagingClient
 from chat_gateway_ws.errors import Busy
 from chat_gateway_ws.metrics import SEND_BATCH
+from chat_gateway_ws.send_lane import SLOW_SECONDS, SendLane, WaitingSend
 
 log = get_logger(__name__)
 
-MAX_BATCH = 500
 MAX_WAITING = 10_000
-MAX_SENDERS = 2
-MAX_SLOW_SENDERS = 8
-SLOW_SECONDS = 0.2
-"""Where messaging takes this long to take a request in, rooms that have nothing to do with it wait for less
-with more of them."""
-MAX_UNANSWERED = 16
-"""Requests of a lane that may be under way: more would only wait inside messaging."""
-PACE_SHARE = 0.5
-"""Of the time that an answer takes, what lies between two requests of a lane while one is under way: each
-costs as much as many messages in it, and the slower they are answered, the more messages share one."""
-MIN_PACE_SECONDS = 0.015
-"""Measured with ten rooms of ten: without it, 500 messages a second cost twice as much, and as 2,000 do."""
-MAX_PACE_SECONDS = 0.05
-SMOOTHING = 0.2
 DEADLINE_SECONDS = 8.0
 MIN_SECONDS = 1.0
 """A message with less time than this is not sent: a request has the time of its oldest message."""
-
-
-@dataclass(slots=True)
-class _Waiting:
-    item: SendItem
-    answer: asyncio.Future[SendResult]
-    deadline: float
-
-
-class _Lane:
-    """The rooms that are at home with one instance of messaging.
-
-    While that one does not answer, their requests go elsewhere but stay in this lane: that keeps their order.
-    """
-
-    def __init__(self) -> None:
-        self.waiting: dict[str, deque[_Waiting]] = {}
-        """Per room, oldest first; the rooms in the order in which they began to wait."""
-        self.rooms_away: set[str] = set()
-        """Rooms that are part of a request that messaging has not taken in yet."""
-        self.senders = 0
-        """Tasks that send requests, each one after the other."""
-        self.is_slow = False
-        """Whether messaging took long to take in the latest request."""
-        self.places = asyncio.Semaphore(MAX_UNANSWERED)
-        self._unanswered: Counter[str] = Counter()
-        """How many requests are under way, by instance."""
-        self._answered = asyncio.Event()
-        self._answer_seconds = 0.0
-        self._next_at = 0.0
-
-    @property
-    def max_senders(self) -> int:
-        """How many requests may be on their way in."""
-        return MAX_SLOW_SENDERS if self.is_slow else MAX_SENDERS
-
-    async def turn(self) -> None:
-        """Wait until the next request may leave: at once where none is under way."""
-        now = time.monotonic()
-        if self._unanswered.total():
-            pace = min(max(self._answer_seconds * PACE_SHARE, MIN_PACE_SECONDS), MAX_PACE_SECONDS)
-            self._next_at = max(now, self._next_at + pace)
-            await asyncio.sleep(self._next_at - now)
-        else:
-            self._next_at = now
-
-    def take(self) -> list[_Waiting]:
-        """Take what may go now."""
-        batch: list[_Waiting] = []
-        for room_id in [room_id for room_id in self.waiting if room_id not in self.rooms_away]:
-            queue = self.waiting[room_id]
-            while queue and len(batch) < MAX_BATCH:
-                batch.append(queue.popleft())
-            if queue:
-                break
-            del self.waiting[room_id]
-        return batch
-
-    @asynccontextmanager
-    async def under_way(self, instance: str) -> AsyncIterator[None]:
-        """Have a request under way at one instance, and none at any other: two do not keep one order."""
-        while self._unanswered.total() > self._unanswered[instance]:
-            self._answered.clear()
-            await self._answered.wait()
-        self._unanswered[instance] += 1
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self._answer_seconds += SMOOTHING * (time.monotonic() - began - self._answer_seconds)
-            self._unanswered[instance] -= 1
-            self._answered.set()
 
 
 class SendBatcher:
@@ -123,7 +35,7 @@ class SendBatcher:
 
     def __init__(self, messaging: MessagingClient) -> None:
         self._messaging = messaging
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, SendLane] = {}
         self._waiting = 0
         self._tasks = TaskSet()
 
@@ -145,20 +57,20 @@ class SendBatcher:
         answer: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
         lane = self._lane(item.room_id)
         queue = lane.waiting.setdefault(item.room_id, deque())
-        queue.append(_Waiting(item, answer, time.monotonic() + DEADLINE_SECONDS))
+        queue.append(WaitingSend(item, answer, time.monotonic() + DEADLINE_SECONDS))
         self._waiting += 1
         if lane.senders < lane.max_senders and item.room_id not in lane.rooms_away:
             lane.senders += 1
             self._tasks.spawn(self._send_waiting(lane), name="send-lane")
         return answer
 
-    def _lane(self, room_id: str) -> _Lane:
+    def _lane(self, room_id: str) -> SendLane:
         home = self._messaging.home(room_id)
         if home not in self._lanes:
-            self._lanes[home] = _Lane()
+            self._lanes[home] = SendLane()
         return self._lanes[home]
 
-    async def _send_waiting(self, lane: _Lane) -> None:
+    async def _send_waiting(self, lane: SendLane) -> None:
         """Send batch after batch until no room of the lane is free to go."""
         await asyncio.sleep(0)  # what arrives in the same turn of the loop shares the request
         try:
@@ -174,7 +86,7 @@ class SendBatcher:
         finally:
             lane.senders -= 1
 
-    async def _send(self, lane: _Lane, batch: list[_Waiting]) -> None:
+    async def _send(self, lane: SendLane, batch: list[WaitingSend]) -> None:
         """Send a batch and return when messaging has it in line; its answer comes later."""
         rooms = {waiting.item.room_id for waiting in batch}
         lane.rooms_away |= rooms
@@ -188,7 +100,7 @@ class SendBatcher:
             lane.rooms_away -= rooms
             lane.is_slow = time.monotonic() - began > SLOW_SECONDS
 
-    async def _exchange(self, lane: _Lane, batch: list[_Waiting], in_line: asyncio.Event) -> None:
+    async def _exchange(self, lane: SendLane, batch: list[WaitingSend], in_line: asyncio.Event) -> None:
         try:
             batch = self._in_time(batch)
             if not batch:
@@ -201,7 +113,9 @@ class SendBatcher:
         finally:
             lane.places.release()
 
-    async def _results(self, lane: _Lane, batch: list[_Waiting], in_line: asyncio.Event) -> list[SendResult]:
+    async def _results(
+        self, lane: SendLane, batch: list[WaitingSend], in_line: asyncio.Event
+    ) -> list[SendResult]:
         """Return the outcome of each message, whatever happens."""
         try:
             *others, last = self._messaging.instances(batch[0].item.room_id)
@@ -218,7 +132,7 @@ class SendBatcher:
             return [_failed(OutcomeUnknown())] * len(batch)
 
     async def _ask(
-        self, lane: _Lane, instance: str, batch: list[_Waiting], in_line: asyncio.Event
+        self, lane: SendLane, instance: str, batch: list[WaitingSend], in_line: asyncio.Event
     ) -> list[SendResult]:
         items = [waiting.item for waiting in batch]
         async with lane.under_way(instance):
@@ -232,7 +146,7 @@ class SendBatcher:
             raise ValueError(f"{len(results)} outcomes of {len(batch)} messages")
         return results
 
-    def _in_time(self, batch: list[_Waiting]) -> list[_Waiting]:
+    def _in_time(self, batch: list[WaitingSend]) -> list[WaitingSend]:
         """Refuse what waited too long and return the rest."""
         latest = time.monotonic() + MIN_SECONDS
         for waiting in batch:

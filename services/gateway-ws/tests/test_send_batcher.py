@@ -10,14 +10,8 @@ import pytest
 from aiohttp import web
 from chat_gateway_ws.clients import MessagingClient
 from chat_gateway_ws.errors import Busy
-from chat_gateway_ws.send_batcher import (
-    MAX_BATCH,
-    MAX_SLOW_SENDERS,
-    MAX_UNANSWERED,
-    MAX_WAITING,
-    SLOW_SECONDS,
-    SendBatcher,
-)
+from chat_gateway_ws.send_batcher import MAX_WAITING, SendBatcher
+from chat_gateway_ws.send_lane import MAX_BATCH, MAX_SLOW_SENDERS, MAX_UNANSWERED, SLOW_SECONDS
 from chat_shared.contracts.internal import SendItem
 from chat_shared.http import ServiceClient
 from chat_shared.testing import eventually
