@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from http import HTTPMethod
 from typing import Any, TypeAlias, TypeVar
 
@@ -21,7 +20,6 @@ from chat_shared.request_context import DEADLINE_HEADER, REQUEST_ID_HEADER, requ
 SERVICE_TOKEN_HEADER = "x-service-token"  # noqa: S105 - the header's name, not a token
 CONNECT_SECONDS = 1.0
 DEFAULT_SECONDS = 5.0
-MAX_TRIED = 2
 AVOID_SECONDS = 10.0
 """How long an instance that does not answer is left alone before it is probed, and between probes."""
 PROBE_SECONDS = 1.0
@@ -33,29 +31,6 @@ log = get_logger(__name__)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Body: TypeAlias = bytes | aiohttp.FormData | None
-
-
-class NotReached(Unavailable):
-    """No connection could be made: nothing was done."""
-
-
-class BegunAnswer:
-    """An answer whose head is here: the service has taken the request in and works on it."""
-
-    def __init__(self, client: "ServiceClient", response: aiohttp.ClientResponse, timeout: float) -> None:
-        self._client = client
-        self._response = response
-        self._timeout = timeout
-
-    async def read(self) -> bytes:
-        """Return the body once all of it is here.
-
-        Raises:
-            OutcomeUnknown: the connection broke, or the request's time ran out.
-        """
-        async with self._response:
-            with self._client.failures_of(str(self._response.url.origin()), self._timeout):
-                return await self._response.read()
 
 
 class ServiceClient:
@@ -96,10 +71,6 @@ class ServiceClient:
         """Return the instance that calls with this key go to while it answers."""
         return self._instances.home(key)
 
-    def in_order(self, key: str | None) -> list[str]:
-        """Return the instances that a call with this key tries now, one after the other."""
-        return self._instances.in_order(key)[:MAX_TRIED]
-
     async def get(self, path: str, answer: type[ModelT], *, timeout: float = DEFAULT_SECONDS) -> ModelT:
         """GET `path` and parse the answer; see `request` for what it raises."""
         return answer.model_validate_json(await self.request("GET", path, timeout=timeout))
@@ -119,28 +90,6 @@ class ServiceClient:
         return answer.model_validate_json(
             await self.request("POST", path, payload, key=key, timeout=timeout, only_reads=only_reads)
         )
-
-    async def begin_post(self, instance: str, path: str, body: BaseModel, *, timeout: float) -> BegunAnswer:
-        """POST `body` to one instance and return when its answer begins: it has taken the request in.
-
-        Args:
-            timeout: seconds until the whole answer has to be here.
-
-        Raises:
-            NotReached: no connection to the instance could be made; nothing was done.
-            OutcomeUnknown: the connection broke or time ran out after the request left.
-            RemoteError: the service refused; its status and code.
-        """
-        payload = body.model_dump_json(exclude_none=True).encode()
-        timeout = seconds_left(timeout)
-        try:
-            with self.failures_of(instance, timeout):
-                response = await self._open("POST", instance + path, payload, timeout)
-        except ChatError as error:
-            INTERNAL_CALLS.labels(self._target, error.code).inc()
-            raise
-        INTERNAL_CALLS.labels(self._target, "ok").inc()
-        return BegunAnswer(self, response, timeout)
 
     async def request(
         self,
@@ -167,7 +116,7 @@ class ServiceClient:
             RemoteError: the service refused; its status and code.
         """
         try:
-            urls = self.in_order(key)
+            urls = self._instances.in_order(key)[:2]
             if only_reads or method == HTTPMethod.GET:
                 answer = await self._read_any(method, path, body, urls, seconds_left(timeout))
             else:
@@ -199,34 +148,16 @@ class ServiceClient:
             if left <= 0:
                 break
             try:
-                with self.failures_of(url, left):
-                    return await self._request_one(method, url + path, body, left)
-            except NotReached:
-                continue
-        raise self._away()
-
-    @contextmanager
-    def failures_of(self, instance: str, timeout: float) -> Iterator[None]:
-        """Turn failures of a connection into ours, and ask others first from now on where it does not answer.
-
-        Raises:
-            NotReached: no connection could be made.
-            OutcomeUnknown: it broke or time ran out later.
-        """
-        try:
-            yield
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            self._avoid(instance)
-            raise self._away() from error
-        except TimeoutError as error:
-            if timeout >= TELLING_SECONDS:
-                self._avoid(instance)
-            raise OutcomeUnknown(f"{self._target} did not answer in time") from error
-        except aiohttp.ClientError as error:
-            raise OutcomeUnknown(f"The connection to {self._target} broke") from error
-
-    def _away(self) -> NotReached:
-        return NotReached(f"{self._target} is away for the moment; try again")
+                return await self._request_one(method, url + path, body, left)
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+                self._avoid(url)
+            except TimeoutError as error:
+                if left >= TELLING_SECONDS:
+                    self._avoid(url)
+                raise OutcomeUnknown(f"{self._target} did not answer in time") from error
+            except aiohttp.ClientError as error:
+                raise OutcomeUnknown(f"The connection to {self._target} broke") from error
+        raise Unavailable(f"{self._target} is away for the moment; try again")
 
     def _avoid(self, url: str) -> None:
         if self._instances.avoid(url):
@@ -245,22 +176,17 @@ class ServiceClient:
             return
 
     async def _request_one(self, method: str, url: str, body: Body, timeout: float) -> bytes:
-        async with await self._open(method, url, body, timeout) as response:
-            return await response.read()
-
-    async def _open(self, method: str, url: str, body: Body, timeout: float) -> aiohttp.ClientResponse:
-        """Send a request and return when its answer begins."""
         if self._session is None:
             raise Unavailable(f"{self._target} is not connected yet")
         headers = {DEADLINE_HEADER: str(int(timeout * 1000)), REQUEST_ID_HEADER: request_id()}
         if isinstance(body, bytes):
             headers["content-type"] = "application/json"
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
-        response = await self._session.request(method, url, data=body, headers=headers, timeout=limits)
-        if response.status >= 400:
-            async with response:
-                raise _remote_error(response.status, await response.read())
-        return response
+        async with self._session.request(method, url, data=body, headers=headers, timeout=limits) as response:
+            answer = await response.read()
+            if response.status >= 400:
+                raise _remote_error(response.status, answer)
+            return answer
 
 
 def _remote_error(status: int, body: bytes) -> ChatError:

@@ -8,17 +8,12 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 from chat_shared.errors import OutcomeUnknown, RemoteError, Unavailable
-from chat_shared.http import PROBE_PATH, SERVICE_TOKEN_HEADER, NotReached, ServiceClient
+from chat_shared.http import PROBE_PATH, SERVICE_TOKEN_HEADER, ServiceClient
 from chat_shared.instances import Instances
 from chat_shared.request_context import DEADLINE_HEADER, REQUEST_ID_HEADER, set_deadline, set_request_id
 from chat_shared.testing import eventually
-from pydantic import BaseModel
 
 DEAD = "http://127.0.0.1:9"
-
-
-class Question(BaseModel):
-    """A body."""
 
 
 class Neighbour:
@@ -28,7 +23,6 @@ class Neighbour:
         self.calls: list[web.Request] = []
         self.url = ""
         self.is_frozen = False
-        self.may_end = asyncio.Event()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.calls.append(request)
@@ -42,19 +36,10 @@ class Neighbour:
                 return web.json_response(problem, status=404)
             case "/trace":
                 return web.Response(text="<html>Traceback", status=500)
-            case "/two-parts":
-                return await self.answer_in_two_parts(request)
             case "/hang-up":
                 assert request.transport is not None
                 request.transport.abort()
         return web.json_response({"ok": True})
-
-    async def answer_in_two_parts(self, request: web.Request) -> web.StreamResponse:
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        await self.may_end.wait()
-        await answer.write(b"the rest")
-        return answer
 
     @property
     def paths(self) -> list[str]:
@@ -134,39 +119,6 @@ async def test_nothing_is_repeated_once_it_may_have_arrived(
     with pytest.raises(OutcomeUnknown):
         await client.request("POST", "/hang-up", b"{}")
     assert len(neighbour.calls) == 1
-
-
-class TestAnAnswerInTwoParts:
-    async def test_it_begins_before_it_is_known(self, client: ServiceClient, neighbour: Neighbour) -> None:
-        answer = await client.begin_post(neighbour.url, "/two-parts", Question(), timeout=5)
-        rest = asyncio.create_task(answer.read())
-        neighbour.may_end.set()
-        assert await rest == b"the rest"
-
-    async def test_its_time_goes_on_after_the_beginning(
-        self, client: ServiceClient, neighbour: Neighbour
-    ) -> None:
-        answer = await client.begin_post(neighbour.url, "/two-parts", Question(), timeout=0.3)
-        with pytest.raises(OutcomeUnknown):
-            await answer.read()
-
-    async def test_a_connection_that_breaks_in_between_tells_nothing(
-        self, client: ServiceClient, neighbour: Neighbour
-    ) -> None:
-        answer = await client.begin_post(neighbour.url, "/two-parts", Question(), timeout=5)
-        transport = neighbour.calls[0].transport
-        assert transport is not None
-        transport.abort()
-        with pytest.raises(OutcomeUnknown):
-            await answer.read()
-
-    async def test_a_refusal_is_known_at_once(self, client: ServiceClient, neighbour: Neighbour) -> None:
-        with pytest.raises(RemoteError):
-            await client.begin_post(neighbour.url, "/refuse", Question(), timeout=5)
-
-    async def test_who_cannot_be_reached_has_done_nothing(self, client: ServiceClient) -> None:
-        with pytest.raises(NotReached):
-            await client.begin_post(DEAD, "/two-parts", Question(), timeout=5)
 
 
 async def test_all_instances_away_is_retryable() -> None:

@@ -16,6 +16,7 @@ from chat_shared.contracts.internal import (
     RoomEntries,
     SendBatch,
     SendItem,
+    SendResults,
     SessionsCheck,
     SessionsChecked,
     UserRoom,
@@ -23,7 +24,7 @@ from chat_shared.contracts.internal import (
     UsersRooms,
     UsersRoomsQuery,
 )
-from chat_shared.http import BegunAnswer, ServiceClient
+from chat_shared.http import ServiceClient
 
 from chat_gateway_ws.epoch import LogEpoch
 from chat_gateway_ws.metrics import LOG_READS
@@ -45,14 +46,11 @@ class MessagingClient:
         """Return the instance that a room's messages go to while it answers."""
         return self._http.home(room_id)
 
-    def instances(self, room_id: EntityId) -> list[str]:
-        """Return the instances that a room's messages may go to now, in the order to try."""
-        return self._http.in_order(room_id)
-
-    async def send(self, items: list[SendItem], *, instance: str, timeout: float) -> BegunAnswer:
-        """Append messages; return when they are in line: what is sent after that comes behind them."""
+    async def send(self, items: list[SendItem], *, timeout: float) -> SendResults:
+        """Append messages; the rooms of one call share their home."""
         batch = SendBatch(items=items, epoch=self.epoch.current)
-        return await self._http.begin_post(instance, "/internal/v1/messages", batch, timeout=timeout)
+        key = items[0].room_id
+        return await self._http.post("/internal/v1/messages", batch, SendResults, key=key, timeout=timeout)
 
     async def heads(self, room_ids: list[EntityId]) -> dict[EntityId, int]:
         """Return the committed head of each room; without rooms it only looks at the epoch."""

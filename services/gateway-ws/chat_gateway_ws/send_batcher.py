@@ -1,33 +1,77 @@
-"""Messages on their way to messaging: one request carries all that came in since the last one left.
+"""Messages on their way to messaging: one request carries all that came in while the last one was away.
 
-At low load a message leaves at once; at high load a request carries hundreds. A room's messages keep their
-order because its next request does not leave before messaging has the last one in line, which it tells by
-beginning its answer; and because the requests of a lane are under way at one instance of messaging only.
+At low load a message leaves at once; at high load a request carries hundreds. A room's messages keep
+their order because a room is never in two requests at the same time.
 """
 
 import asyncio
 import time
 from collections import deque
-from contextlib import suppress
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from chat_shared.contracts.internal import SendError, SendItem, SendResult, SendResults
+from chat_shared.contracts.internal import SendError, SendItem, SendResult
 from chat_shared.errors import ChatError, OutcomeUnknown
-from chat_shared.http import NotReached
 from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
 
 from chat_gateway_ws.clients import MessagingClient
 from chat_gateway_ws.errors import Busy
 from chat_gateway_ws.metrics import SEND_BATCH
-from chat_gateway_ws.send_lane import SLOW_SECONDS, SendLane, WaitingSend
 
 log = get_logger(__name__)
 
+MAX_BATCH = 500
 MAX_WAITING = 10_000
+MAX_REQUESTS = 2
+MAX_SLOW_REQUESTS = 8
+SLOW_SECONDS = 0.2
+"""Where a request takes this long, rooms that have nothing to do with it wait for less with more requests."""
+PACE_SECONDS = 0.015
+"""Between two requests of a lane while one is under way: each costs as much as many messages in it."""
 DEADLINE_SECONDS = 8.0
 MIN_SECONDS = 1.0
 """A message with less time than this is not sent: a request has the time of its oldest message."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    item: SendItem
+    answer: asyncio.Future[SendResult]
+    deadline: float
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The rooms that are at home with one instance of messaging.
+
+    While that one does not answer, their requests go elsewhere but stay in this lane: that keeps their order.
+    """
+
+    waiting: dict[str, deque[_Waiting]] = field(default_factory=dict)
+    """Per room, oldest first; the rooms in the order in which they began to wait."""
+    rooms_away: set[str] = field(default_factory=set)
+    """Rooms that are part of a request under way."""
+    requests: int = 0
+    under_way: int = 0
+    """Those of the requests that have left."""
+    next_at: float = 0.0
+    """When the next one may leave."""
+    is_slow: bool = False
+    """Whether the latest answer took long."""
+
+    @property
+    def max_requests(self) -> int:
+        """How many requests may be under way."""
+        return MAX_SLOW_REQUESTS if self.is_slow else MAX_REQUESTS
+
+    async def turn(self) -> None:
+        """Return when the next request may leave: at once where none is under way, or answers take long."""
+        now = time.monotonic()
+        if self.under_way and not self.is_slow:
+            self.next_at = max(now, self.next_at)
+            await asyncio.sleep(self.next_at - now)
+        self.next_at = max(now, self.next_at) + PACE_SECONDS
 
 
 class SendBatcher:
@@ -35,7 +79,7 @@ class SendBatcher:
 
     def __init__(self, messaging: MessagingClient) -> None:
         self._messaging = messaging
-        self._lanes: dict[str, SendLane] = {}
+        self._lanes: dict[str, _Lane] = {}
         self._waiting = 0
         self._tasks = TaskSet()
 
@@ -55,98 +99,69 @@ class SendBatcher:
         if self._waiting >= MAX_WAITING:
             raise Busy
         answer: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
-        lane = self._lane(item.room_id)
+        lane = self._lanes.setdefault(self._messaging.home(item.room_id), _Lane())
         queue = lane.waiting.setdefault(item.room_id, deque())
-        queue.append(WaitingSend(item, answer, time.monotonic() + DEADLINE_SECONDS))
+        queue.append(_Waiting(item, answer, time.monotonic() + DEADLINE_SECONDS))
         self._waiting += 1
-        if lane.senders < lane.max_senders and item.room_id not in lane.rooms_away:
-            lane.senders += 1
-            self._tasks.spawn(self._send_waiting(lane), name="send-lane")
+        if lane.requests < lane.max_requests and item.room_id not in lane.rooms_away:
+            lane.requests += 1
+            self._tasks.spawn(self._run(lane), name="send-lane")
         return answer
 
-    def _lane(self, room_id: str) -> SendLane:
-        home = self._messaging.home(room_id)
-        if home not in self._lanes:
-            self._lanes[home] = SendLane()
-        return self._lanes[home]
-
-    async def _send_waiting(self, lane: SendLane) -> None:
+    async def _run(self, lane: _Lane) -> None:
         """Send batch after batch until no room of the lane is free to go."""
         await asyncio.sleep(0)  # what arrives in the same turn of the loop shares the request
         try:
-            while lane.senders <= lane.max_senders and lane.waiting:
-                await lane.places.acquire()
+            while lane.requests <= lane.max_requests and lane.waiting:
                 await lane.turn()
-                batch = lane.take()
-                self._waiting -= len(batch)
-                if not batch:
-                    lane.places.release()
+                if not (batch := self._take(lane)):
                     return
-                await self._send(lane, batch)
+                rooms = {waiting.item.room_id for waiting in batch}
+                lane.rooms_away |= rooms
+                lane.under_way += 1
+                began = time.monotonic()
+                try:
+                    await self._send(batch)
+                finally:
+                    lane.rooms_away -= rooms
+                    lane.under_way -= 1
+                    lane.is_slow = time.monotonic() - began > SLOW_SECONDS
         finally:
-            lane.senders -= 1
+            lane.requests -= 1
 
-    async def _send(self, lane: SendLane, batch: list[WaitingSend]) -> None:
-        """Send a batch and return when messaging has it in line; its answer comes later."""
-        rooms = {waiting.item.room_id for waiting in batch}
-        lane.rooms_away |= rooms
-        began = time.monotonic()
-        in_line = asyncio.Event()
-        task = self._tasks.spawn(self._exchange(lane, batch, in_line), name="send-request")
-        task.add_done_callback(lambda _: in_line.set())
-        try:
-            await in_line.wait()
-        finally:
-            lane.rooms_away -= rooms
-            lane.is_slow = time.monotonic() - began > SLOW_SECONDS
+    def _take(self, lane: _Lane) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        for room_id in [room_id for room_id in lane.waiting if room_id not in lane.rooms_away]:
+            queue = lane.waiting[room_id]
+            while queue and len(batch) < MAX_BATCH:
+                batch.append(queue.popleft())
+            if queue:
+                break
+            del lane.waiting[room_id]
+        self._waiting -= len(batch)
+        return batch
 
-    async def _exchange(self, lane: SendLane, batch: list[WaitingSend], in_line: asyncio.Event) -> None:
+    async def _send(self, batch: list[_Waiting]) -> None:
+        batch = self._in_time(batch)
+        if not batch:
+            return
+        SEND_BATCH.observe(len(batch))
+        timeout = min(waiting.deadline for waiting in batch) - time.monotonic()
         try:
-            batch = self._in_time(batch)
-            if not batch:
-                return
-            SEND_BATCH.observe(len(batch))
-            results = await self._results(lane, batch, in_line)
-            for waiting, result in zip(batch, results, strict=True):
-                if not waiting.answer.done():
-                    waiting.answer.set_result(result)
-        finally:
-            lane.places.release()
-
-    async def _results(
-        self, lane: SendLane, batch: list[WaitingSend], in_line: asyncio.Event
-    ) -> list[SendResult]:
-        """Return the outcome of each message, whatever happens."""
-        try:
-            *others, last = self._messaging.instances(batch[0].item.room_id)
-            for instance in others:
-                with suppress(NotReached):
-                    return await self._ask(lane, instance, batch, in_line)
-            return await self._ask(lane, last, batch, in_line)
+            answer = await self._messaging.send([waiting.item for waiting in batch], timeout=timeout)
+            results = answer.results
         except ChatError as error:
             # A failure inside messaging says nothing about what it had stored before.
             known = error.retryable or error.status < HTTPStatus.INTERNAL_SERVER_ERROR
-            return [_failed(error if known else OutcomeUnknown())] * len(batch)
+            results = [_failed(error if known else OutcomeUnknown())] * len(batch)
         except Exception as error:
             log.error("batch failed", exc_info=error)
-            return [_failed(OutcomeUnknown())] * len(batch)
+            results = [_failed(OutcomeUnknown())] * len(batch)
+        for waiting, result in zip(batch, results, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(result)
 
-    async def _ask(
-        self, lane: SendLane, instance: str, batch: list[WaitingSend], in_line: asyncio.Event
-    ) -> list[SendResult]:
-        items = [waiting.item for waiting in batch]
-        async with lane.under_way(instance):
-            timeout = min(waiting.deadline for waiting in batch) - time.monotonic()
-            if timeout < MIN_SECONDS:
-                raise Busy
-            answer = await self._messaging.send(items, instance=instance, timeout=timeout)
-            in_line.set()
-            results = SendResults.model_validate_json(await answer.read()).results
-        if len(results) != len(batch):
-            raise ValueError(f"{len(results)} outcomes of {len(batch)} messages")
-        return results
-
-    def _in_time(self, batch: list[WaitingSend]) -> list[WaitingSend]:
+    def _in_time(self, batch: list[_Waiting]) -> list[_Waiting]:
         """Refuse what waited too long and return the rest."""
         latest = time.monotonic() + MIN_SECONDS
         for waiting in batch:

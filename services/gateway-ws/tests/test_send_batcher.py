@@ -1,7 +1,6 @@
 """Batches to messaging: order per room, many rooms at once, every message answered."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,14 +9,18 @@ import pytest
 from aiohttp import web
 from chat_gateway_ws.clients import MessagingClient
 from chat_gateway_ws.errors import Busy
-from chat_gateway_ws.send_batcher import MAX_WAITING, SendBatcher
-from chat_gateway_ws.send_lane import MAX_BATCH, MAX_SLOW_SENDERS, MAX_UNANSWERED, SLOW_SECONDS
+from chat_gateway_ws.send_batcher import (
+    MAX_BATCH,
+    MAX_SLOW_REQUESTS,
+    MAX_WAITING,
+    SLOW_SECONDS,
+    SendBatcher,
+)
 from chat_shared.contracts.internal import SendItem
 from chat_shared.http import ServiceClient
 from chat_shared.testing import eventually
 
 ROOM_A, ROOM_B, SENDER = "a" * 24, "b" * 24, "c" * 24
-ROOMS = [f"{number:024x}" for number in range(100)]
 
 
 def item(room_id: str, number: int) -> SendItem:
@@ -40,13 +43,8 @@ class Endpoint:
         self.problem: dict[str, Any] = {"code": "busy", "message": "full", "retryable": True}
         self.under_way: set[str] = set()
         self.overlaps = 0
-        self.begins_at_once = False
-        """Whether the answer begins before it is known, as that of messaging does."""
-        self.begun: list[list[tuple[str, str]]] = []
 
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        if self.begins_at_once:
-            return await self.answer_in_two_parts(request)
+    async def answer(self, request: web.Request) -> web.Response:
         body: dict[str, Any] = await request.json()
         batch = [(entry["roomId"], entry["clientMessageId"]) for entry in body["items"]]
         rooms = {room for room, _ in batch}
@@ -62,55 +60,26 @@ class Endpoint:
             return web.json_response(self.problem, status=self.status)
         return web.json_response({"results": [{"messageId": "d" * 24, "seq": 1} for _ in batch]})
 
-    async def answer_in_two_parts(self, request: web.Request) -> web.StreamResponse:
-        body: dict[str, Any] = await request.json()
-        batch = [(entry["roomId"], entry["clientMessageId"]) for entry in body["items"]]
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        self.begun.append(batch)
-        self.arrived.set()
-        await self.open.wait()
-        self.batches.append(batch)
-        results = [{"messageId": "d" * 24, "seq": 1} for _ in batch]
-        await answer.write(json.dumps({"results": results}).encode())
-        return answer
-
 
 @asynccontextmanager
-async def instance(endpoint: Endpoint) -> AsyncIterator[tuple[str, web.TCPSite]]:
+async def serving(endpoint: Endpoint) -> AsyncIterator[SendBatcher]:
     app = web.Application()
     app.router.add_post("/internal/v1/messages", endpoint.answer)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
+    port = runner.addresses[0][1]
+    http = ServiceClient("messaging", [f"http://127.0.0.1:{port}"], "token")
+    await http.start()
+    batcher = SendBatcher(MessagingClient(http))
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", site
+        yield batcher
     finally:
         endpoint.open.set()
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def sending(*urls: str) -> AsyncIterator[tuple[SendBatcher, MessagingClient]]:
-    http = ServiceClient("messaging", urls, "token")
-    await http.start()
-    messaging = MessagingClient(http)
-    batcher = SendBatcher(messaging)
-    try:
-        yield batcher, messaging
-    finally:
         await batcher.stop()
         await http.stop()
-
-
-@asynccontextmanager
-async def serving(endpoint: Endpoint) -> AsyncIterator[SendBatcher]:
-    async with instance(endpoint) as (url, _), sending(url) as (batcher, _):
-        try:
-            yield batcher
-        finally:
-            endpoint.open.set()
+        await runner.cleanup()
 
 
 async def test_messages_of_one_turn_share_a_request() -> None:
@@ -214,7 +183,7 @@ async def test_a_failure_inside_messaging_leaves_the_outcome_unknown() -> None:
 async def test_where_answers_take_long_rooms_do_not_wait_for_each_other() -> None:
     endpoint = Endpoint()
     endpoint.seconds = 1.5 * SLOW_SECONDS
-    rooms = ROOMS[: MAX_SLOW_SENDERS + 2]
+    rooms = [f"{number:024x}" for number in range(MAX_SLOW_REQUESTS + 2)]
     async with serving(endpoint) as batcher:
         await batcher.submit(item(ROOM_A, 0))
         endpoint.open.clear()
@@ -222,65 +191,9 @@ async def test_where_answers_take_long_rooms_do_not_wait_for_each_other() -> Non
         for room in rooms:
             answers.append(batcher.submit(item(room, 0)))
             await asyncio.sleep(0.01)
-        await eventually(lambda: endpoint.under_way == set(rooms))
+        await eventually(lambda: len(endpoint.under_way) == MAX_SLOW_REQUESTS)
         endpoint.seconds = 0.0
         endpoint.open.set()
         results = await asyncio.gather(*answers)
     assert all(result.error is None for result in results)
     assert endpoint.overlaps == 0
-
-
-async def test_the_next_messages_of_a_room_leave_when_the_last_ones_are_in_line() -> None:
-    endpoint = Endpoint()
-    endpoint.begins_at_once = True
-    endpoint.open.clear()
-    async with serving(endpoint) as batcher:
-        answers = []
-        for number in range(5):
-            answers.append(batcher.submit(item(ROOM_A, number)))
-            await eventually(lambda number=number: len(endpoint.begun) == number + 1)
-        assert not any(answer.done() for answer in answers)
-        endpoint.open.set()
-        results = await asyncio.gather(*answers)
-    assert endpoint.begun == [[(ROOM_A, str(number))] for number in range(5)]
-    assert [result.error for result in results] == [None] * 5
-
-
-async def test_how_many_requests_wait_for_an_answer_is_bounded() -> None:
-    endpoint = Endpoint()
-    endpoint.begins_at_once = True
-    endpoint.open.clear()
-    async with serving(endpoint) as batcher:
-        answers = []
-        for number in range(MAX_UNANSWERED):
-            answers.append(batcher.submit(item(ROOM_A, number)))
-            await eventually(lambda number=number: len(endpoint.begun) == number + 1)
-        answers += [batcher.submit(item(room, 99)) for room in (ROOM_A, ROOM_B)]
-        endpoint.open.set()
-        await asyncio.gather(*answers)
-    assert len(endpoint.begun) == MAX_UNANSWERED + 1
-    assert len(endpoint.begun[-1]) == 2
-
-
-async def test_a_room_does_not_go_to_another_instance_while_the_first_one_has_not_answered() -> None:
-    """Two instances that work on one room at a time would not keep its order."""
-    first, second = Endpoint(), Endpoint()
-    for endpoint in (first, second):
-        endpoint.begins_at_once = True
-    first.open.clear()
-    async with (
-        instance(first) as (url, site),
-        instance(second) as (other_url, _),
-        sending(url, other_url) as (batcher, messaging),
-    ):
-        room = next(room for room in ROOMS if messaging.home(room) == url)
-        before = batcher.submit(item(room, 1))
-        await first.arrived.wait()
-        await site.stop()  # what is connected stays connected
-        behind = batcher.submit(item(room, 2))
-        await eventually(lambda: messaging.instances(room)[0] == other_url)
-        assert second.begun == []
-        first.open.set()
-        assert (await before).error is None
-        assert (await behind).error is None
-    assert (first.begun, second.begun) == ([[(room, "1")]], [[(room, "2")]])

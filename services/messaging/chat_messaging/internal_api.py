@@ -5,11 +5,10 @@ from typing import Annotated
 import orjson
 from chat_shared.auth import require_service
 from chat_shared.contracts.base import EntityId
-from chat_shared.contracts.internal import Heads, HeadsQuery, SendBatch
+from chat_shared.contracts.internal import Heads, HeadsQuery, SendBatch, SendResults
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from chat_messaging.epoch import LogEpoch
-from chat_messaging.outcomes_response import OutcomesResponse
 from chat_messaging.reading import Reader
 from chat_messaging.sending import Sending
 
@@ -26,10 +25,11 @@ def create_internal_router(reader: Reader, sending: Sending, epoch: LogEpoch) ->
 
     @router.post("/messages", max_body_size=MAX_BATCH_BYTES)
     async def send_messages(request: Request) -> Response:
-        """Append a batch; every item gets its outcome. The answer begins when all items are in line."""
+        """Append a batch; every item gets its outcome."""
         batch = SendBatch.model_validate_json(await request.body())
         await epoch.require(batch.epoch)
-        return OutcomesResponse(await sending.admit(batch.items))
+        results = SendResults(results=await sending.send(batch.items))
+        return Response(results.model_dump_json(exclude_none=True), media_type=JSON)
 
     @router.post("/heads")
     async def heads(query: HeadsQuery) -> Heads:

@@ -27,26 +27,6 @@ ANSWER_MARGIN_SECONDS = 0.25
 """Left of the caller's time for our answer to reach it."""
 
 
-class Admitted:
-    """Messages in the queues of their rooms: what is admitted later comes behind them."""
-
-    def __init__(
-        self, answers: Sequence[asyncio.Future[SendResult]], deadline: float, crash_points: CrashPoints
-    ) -> None:
-        """`deadline`: monotonic time after which nobody waits for the outcomes."""
-        self._answers = answers
-        self._deadline = deadline
-        self._crash_points = crash_points
-
-    async def results(self) -> list[SendResult]:
-        """Return the outcomes in the order of the items; not known where it takes too long."""
-        done, _ = await asyncio.wait(
-            self._answers, timeout=max(0.0, self._deadline - time.monotonic()) + ANSWER_MARGIN_SECONDS
-        )
-        self._crash_points.passing("before_answer")
-        return [answer.result() if answer in done else failed(OutcomeUnknown()) for answer in self._answers]
-
-
 class Sending:
     """Checks, seals and appends messages; every item gets an outcome."""
 
@@ -65,11 +45,7 @@ class Sending:
         self._crash_points = crash_points
 
     async def send(self, items: Sequence[SendItem]) -> list[SendResult]:
-        """Append messages and return their outcomes in the order of the items; see `admit`."""
-        return await (await self.admit(items)).results()
-
-    async def admit(self, items: Sequence[SendItem]) -> Admitted:
-        """Check and seal messages and put them into the queues of their rooms, in the order of the items.
+        """Append messages and return their outcomes in the order of the items.
 
         A caller that goes away does not stop an append: the appender owns it.
 
@@ -96,7 +72,11 @@ class Sending:
             else self._append(item, images, keys[item.room_id], deadline)
             for item in items
         ]
-        return Admitted(answers, deadline, self._crash_points)
+        done, _ = await asyncio.wait(
+            answers, timeout=max(0.0, deadline - time.monotonic()) + ANSWER_MARGIN_SECONDS
+        )
+        self._crash_points.passing("before_answer")
+        return [answer.result() if answer in done else failed(OutcomeUnknown()) for answer in answers]
 
     def _refused(self, error: ChatError) -> asyncio.Future[SendResult]:
         answer: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
