@@ -1,4 +1,4 @@
-"""While MongoDB stands still: what messaging has in line stays in that order, and more may come behind it."""
+"""What a socket sends while MongoDB stands still is stored in the order in which it was sent."""
 
 import asyncio
 import signal
@@ -23,7 +23,7 @@ async def mongod(own_stack: "Stack") -> AsyncIterator["ManagedProcess"]:
     process.kill(signal.SIGCONT)
 
 
-async def test_a_socket_keeps_its_order_over_many_requests(
+async def test_a_socket_keeps_its_order_while_the_database_stands_still(
     mongod: "ManagedProcess", connect: Connect, new_room: NewRoom, alice: User
 ) -> None:
     room_id = (await new_room(alice))["id"]
@@ -34,7 +34,7 @@ async def test_a_socket_keeps_its_order_over_many_requests(
     for number in range(1, BATCHES + 1):
         message = {"roomId": room_id, "content": str(number)}
         sends.append(asyncio.create_task(socket.done("send_message", message)))
-        await asyncio.sleep(0.1)  # a request of its own for each
+        await asyncio.sleep(0.1)  # not all of them in one request
     mongod.kill(signal.SIGCONT)
     seqs = [(await send)["seq"] for send in sends]
     assert seqs == list(range(2, BATCHES + 2))
