@@ -178,7 +178,7 @@ class Events:
             reply.done(joining.answer)
             await joining.send_history()
             if body.room_id in connection.listening:  # it may have lost the room meanwhile
-                await self._tell_others("user-joined", connection, body.room_id)
+                self._tell_others("user-joined", connection, body.room_id)
 
         self._queue(connection, join, reply)
 
@@ -189,7 +189,7 @@ class Events:
             self._require_listening(connection, body.room_id)
             self._feeds.detach(connection, [body.room_id])
             reply.done(AckDone())
-            await self._tell_others("user-left", connection, body.room_id)
+            self._tell_others("user-left", connection, body.room_id)
 
         self._queue(connection, leave, reply)
 
@@ -206,17 +206,16 @@ class Events:
         body = Typing.model_validate(payload)
         self._require_listening(connection, body.room_id)
         notice = TypingNotice(user_id=connection.user_id, room_id=body.room_id, typing=body.typing)
-        frames = {body.room_id: event_frame("typing", notice)}
-        self._tasks.spawn(self._feeds.publish(frames, except_user=connection.user_id), name="typing")
+        self._feeds.publish(body.room_id, event_frame("typing", notice), except_user=connection.user_id)
         reply.done(AckDone())
 
     def _require_listening(self, connection: Connection, room_id: str) -> None:
         if room_id not in connection.listening:
             raise NotAMember
 
-    async def _tell_others(self, event: str, connection: Connection, room_id: str) -> None:
+    def _tell_others(self, event: str, connection: Connection, room_id: str) -> None:
         frame = event_frame(event, RoomPresence(user_id=connection.user_id, room_id=room_id))
-        await self._feeds.publish({room_id: frame}, except_user=connection.user_id)
+        self._feeds.publish(room_id, frame, except_user=connection.user_id)
 
     def _queue(self, connection: Connection, job: Callable[[], Awaitable[None]], reply: Reply) -> None:
         """Do slow work in the order of the events, one job of a socket at a time."""

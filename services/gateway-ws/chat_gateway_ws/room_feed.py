@@ -256,12 +256,11 @@ class RoomFeed:
                     connection.close(SLOW)
             DELIVERIES.inc(len(self.listeners) * len(packets))
 
-    def broadcast(self, frame: str, *, except_user: str | None = None) -> None:
-        """Send a frame that is no log entry (presence, typing) to everybody in the room."""
+    def broadcast(self, frame: str) -> None:
+        """Send a frame that is no log entry to everybody in the room."""
         packet = ReadyPacket(frame)
         for connection in self.listeners:
-            if connection.user_id != except_user:
-                connection.send_packet(packet)
+            connection.send_packet(packet)
 
     def hold(self, connection: Connection) -> Hold:
         """Collect what is delivered from now on instead of sending it to `connection`."""

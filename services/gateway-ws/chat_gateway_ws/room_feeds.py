@@ -265,6 +265,6 @@ class RoomFeeds:
             await self._fill_all([(feed, heads.get(feed.room_id, 0)) for feed in chunk])
         return True
 
-    async def publish(self, frames: dict[str, str], *, except_user: str | None = None) -> None:
-        """Send frames that are no log entries to their rooms on every gateway; lost when Redis is away."""
-        self._notices.publish(Notice(room_id, frame, except_user) for room_id, frame in frames.items())
+    def publish(self, room_id: str, frame: str, *, except_user: str) -> None:
+        """Send a frame that is no log entry to a room on every gateway, soon; lost when Redis is away."""
+        self._notices.publish([Notice(room_id, frame, except_user)])
