@@ -197,3 +197,21 @@ async def test_where_answers_take_long_rooms_do_not_wait_for_each_other() -> Non
         results = await asyncio.gather(*answers)
     assert all(result.error is None for result in results)
     assert endpoint.overlaps == 0
+
+
+async def test_requests_keep_apart_so_that_more_messages_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chat_gateway_ws.send_batcher.PACE_SECONDS", 0.5)
+    endpoint = Endpoint()
+    endpoint.open.clear()
+    others = {f"{number:024x}" for number in range(5)}
+    async with serving(endpoint) as batcher:
+        answers = [batcher.submit(item(ROOM_A, 0))]
+        await endpoint.arrived.wait()
+        for room in others:  # the first of them could leave at once
+            answers.append(batcher.submit(item(room, 0)))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await eventually(lambda: endpoint.under_way == {ROOM_A, *others})
+        endpoint.open.set()
+        await asyncio.gather(*answers)
+    assert len(endpoint.batches) == 2
