@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from chat_local.stack import Stack
-from chat_shared.testing import ApiClient, User
+from chat_shared.testing import ApiClient, User, eventually
 from fake_chat import CLOSE, CONTINUATION, PING, PONG, Client, FakeChat, Message, frame
 
 NATIVE = Path(__file__).parents[1] / "native"
@@ -403,7 +403,7 @@ class TestHistory:
             await loadgen("connect 0")
             assert await loadgen("record") == {"lines": 0}
             running = asyncio.create_task(loadgen("run 20 0.25 60 0"))
-            await asyncio.sleep(0.6)
+            await eventually(lambda: len(chat.messages) == 5)
             chat.client("ann").send('435[{"ok":true,"seq":9,"messageId":"m-9"}]')
             for name in ("ann", "bob"):  # or it would wait for deliveries
                 chat.client(name).writer.close()

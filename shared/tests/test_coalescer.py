@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
-from chat_shared.coalescer import PATIENCE_SECONDS, Coalescer
+from chat_shared.coalescer import Coalescer
 from chat_shared.errors import Unavailable
 from chat_shared.request_context import seconds_left, set_deadline
+from chat_shared.testing import eventually
 
 
 class Book:
@@ -55,7 +56,7 @@ async def test_an_answer_is_never_older_than_its_question() -> None:
     book = Book()
     book.answering.clear()
     first = asyncio.create_task(book.coalescer.ask(1))
-    await asyncio.sleep(PATIENCE_SECONDS / 5)
+    await eventually(lambda: book.calls == [[1]])
     book.truth = "new"
     second = asyncio.create_task(book.coalescer.ask(1))
     await asyncio.sleep(0)
@@ -80,10 +81,9 @@ async def test_nobody_waits_long_behind_a_call_that_hangs() -> None:
     book = Book()
     book.answering.clear()
     hanging = asyncio.create_task(book.coalescer.ask(1))
-    await asyncio.sleep(PATIENCE_SECONDS / 5)
+    await eventually(lambda: book.calls == [[1]])
     other = asyncio.create_task(book.coalescer.ask(2))
-    await asyncio.sleep(PATIENCE_SECONDS * 4)
-    assert book.calls == [[1], [2]]
+    await eventually(lambda: book.calls == [[1], [2]])
     book.answering.set()
     await asyncio.gather(hanging, other)
 
@@ -103,7 +103,7 @@ async def test_who_gives_up_takes_nothing_from_the_others() -> None:
     book = Book()
     book.answering.clear()
     tasks = [asyncio.create_task(book.coalescer.ask(1)) for _ in range(2)]
-    await asyncio.sleep(PATIENCE_SECONDS / 5)
+    await eventually(lambda: book.calls == [[1]])
     tasks[0].cancel()
     await asyncio.sleep(0)
     book.answering.set()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import orjson
 import pytest
 from chat_gateway_ws.connections import Connection, TokenBucket
-from chat_gateway_ws.notices import PAUSE_SECONDS, Notice, Notices, notices_in, room_channel, spread
+from chat_gateway_ws.notices import Notice, Notices, notices_in, room_channel, spread
 from chat_gateway_ws.recent import RecentBudget
 from chat_gateway_ws.room_feed import BLOCK_PACKETS, RoomFeed
 from chat_gateway_ws.send_queue import SendLimits, SendQueue
@@ -130,7 +130,7 @@ class TestPublish:
         monkeypatch.setattr("chat_gateway_ws.notices.PUBLISH_BATCH", 30)
         for user in USERS:
             notices.publish([Notice(ROOMS[0], f"42{user}")])
-            await asyncio.sleep(PAUSE_SECONDS / 50)
+            await asyncio.sleep(0)
         await eventually(lambda: len(frames_of(published, ROOMS[0])) >= len(USERS))
         assert frames_of(published, ROOMS[0]) == [(f"42{user}", None) for user in USERS]
         assert len(published) <= 20
@@ -152,9 +152,10 @@ class TestPublish:
         monkeypatch.setattr("chat_gateway_ws.notices.MAX_WAITING", 10)
         for user in USERS:
             notices.publish([Notice(ROOMS[0], f"42{user}")])
-        await eventually(lambda: published)
-        await asyncio.sleep(PAUSE_SECONDS * 2)
-        assert len(frames_of(published, ROOMS[0])) == 10
+        await eventually(lambda: published and not notices._waiting)
+        notices.publish([Notice(ROOMS[0], "42next")])  # comes after whatever was kept
+        await eventually(lambda: frames_of(published, ROOMS[0])[-1] == ("42next", None))
+        assert len(frames_of(published, ROOMS[0])) == 10 + 1
 
     async def test_they_are_lost_while_redis_is_away_and_the_next_are_not(
         self, redis: Redis, notices: Notices, published: Published, monkeypatch: pytest.MonkeyPatch
