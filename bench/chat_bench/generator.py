@@ -30,13 +30,18 @@ class Client:
 
     token: str
     room_ids: Sequence[str]
+    is_stalled: bool = False
+    """Whether it reads nothing once it has joined, and never sends."""
 
 
 def plan_text(urls: Sequence[str], clients: Sequence[Client]) -> str:
     """Return a plan: the servers that connections are spread over, and the connections."""
     parts = [urlsplit(url) for url in urls]
     servers = [f"server {part.hostname} {part.port}" for part in parts]
-    users = [" ".join(["user", client.token, *client.room_ids]) for client in clients]
+    users = [
+        " ".join(["user", client.token, *client.room_ids, *(["stalled"] if client.is_stalled else [])])
+        for client in clients
+    ]
     return "\n".join([*servers, *users, ""])
 
 

@@ -61,6 +61,30 @@ class Idle(Figures):
         return grown / self.connections if self.connections else None
 
 
+class Stalled(Figures):
+    """Memory of the processes that hold connections, without and with one who reads nothing."""
+
+    rate: float
+    """Messages per second; who is stalled should get all of them."""
+    without_kib: tuple[int, ...]
+    """Proportional set size, once a second."""
+    with_kib: tuple[int, ...]
+    delivery_ms: Latency
+    """Of the others meanwhile."""
+    is_closed: bool
+    """Whether the one who reads nothing was disconnected."""
+
+    @property
+    def growth_without_kib(self) -> int:
+        """The most that memory rose above its beginning."""
+        return max(self.without_kib) - self.without_kib[0]
+
+    @property
+    def growth_with_kib(self) -> int:
+        """The same with the one who reads nothing."""
+        return max(self.with_kib) - self.with_kib[0]
+
+
 class HistoryTimes(Figures):
     """Medians and 99th percentiles for one size of a room, in milliseconds."""
 
@@ -123,6 +147,7 @@ class Results(Figures):
     """Workload, then target."""
     storm: dict[str, Storm] = Field(default_factory=dict)
     idle: dict[str, Idle] = Field(default_factory=dict)
+    stalled: dict[str, Stalled] = Field(default_factory=dict)
     history: dict[str, History] = Field(default_factory=dict)
     sweep: dict[str, Sweep] = Field(default_factory=dict)
     floor: Floor | None = None

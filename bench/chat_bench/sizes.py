@@ -51,6 +51,9 @@ class Sizes:
     idle_sockets_per_user: int = 5
     idle_connects_per_second: float = 250
     idle_settle: float = 30
+    stalled: Shape = Shape(rooms=10, members=10, start=500)
+    """`start` is the rate where the run has not measured `rooms` at the same target."""
+    stalled_seconds: float = 40
     history_short: int = 1_000
     history_long: int = 1_000_000
     history_tries: int = 200
@@ -78,6 +81,8 @@ SMALL = Sizes(
     storm_settle=1,
     idle=Shape(rooms=2, members=2, start=0),
     idle_settle=1,
+    stalled=Shape(rooms=2, members=2, start=20),
+    stalled_seconds=2,
     history_short=100,
     history_long=1_000,
     history_tries=5,

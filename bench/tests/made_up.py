@@ -10,6 +10,7 @@ from chat_bench.results import (
     HistoryTimes,
     Idle,
     Results,
+    Stalled,
     Storm,
     Sweep,
     SweepPoint,
@@ -84,6 +85,7 @@ def results() -> Results:
         talk={"rooms": talks(800, 10, 60), "hall": talks(20, 1_000, 9), "pairs": talks(900, 2, 300)},
         storm={"chat": storm(2.5), "node": storm(1.5)},
         idle={"chat": idle(30), "node": idle(20)},
+        stalled={"chat": stalled(3_000, is_closed=True), "node": stalled(30_000, is_closed=False)},
         history={"chat": history(2.0, 2.2), "node": history(3.0, 3.1)},
         sweep={"chat": sweep(10), "node": sweep(20)},
         floor=Floor(sockets=1_000, size=420, us_per_delivery=4.5, us_per_delivery_4_per_write=1.7),
@@ -104,6 +106,16 @@ def idle(kib: int) -> Idle:
         empty_kib={"server": 90_000},
         full_kib={"server": 90_000 + kib * 5_000},
         cpu_share=0.1,
+    )
+
+
+def stalled(growth_kib: int, *, is_closed: bool) -> Stalled:
+    return Stalled(
+        rate=500,
+        without_kib=(90_000, 92_048, 91_024),
+        with_kib=(91_024, 91_024 + growth_kib, 91_024 + growth_kib // 2),
+        delivery_ms=latency(30),
+        is_closed=is_closed,
     )
 
 

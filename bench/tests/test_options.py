@@ -23,12 +23,17 @@ def test_names_come_in_the_usual_order() -> None:
 
 
 def test_a_plan_names_servers_and_connections() -> None:
-    clients = [Client("t1", ["a" * 24, "b" * 24]), Client("t2", [])]
+    clients = [
+        Client("t1", ["a" * 24, "b" * 24]),
+        Client("t2", []),
+        Client("t3", ["c" * 24], is_stalled=True),
+    ]
     assert plan_text(["http://127.0.0.1:1", "http://localhost:2"], clients).splitlines() == [
         "server 127.0.0.1 1",
         "server localhost 2",
         f"user t1 {'a' * 24} {'b' * 24}",
         "user t2",
+        f"user t3 {'c' * 24} stalled",
     ]
 
 

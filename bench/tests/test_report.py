@@ -50,6 +50,7 @@ def test_the_page_shows_goals_limits_and_gaps() -> None:
         in page
     )
     assert "| mongod | 100 | 200 |" in page
+    assert "| chat | 500 | 2 | 2.93 | 1.46 | yes | 30 |" in page
     assert "- idle of stock: it ended" in page
     assert "![plot.png](plot.png)" in page
     assert "| processor | abacus |" in page

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from chat_bench.results import Results
 
-WORKLOADS = "rooms,storm"
+WORKLOADS = "rooms,storm,stalled"
 
 
 @pytest.mark.timeout(600)
@@ -32,5 +32,9 @@ async def test_measures_and_reports(tmp_path: Path) -> None:
     steps = [step for talk in rooms.values() for step in talk.steps]
     assert all(step.run.lost == step.run.doubled == 0 for step in steps)
     assert all("gateway-ws" in step.usage.seconds for step in rooms["chat"].steps)
+    stalled = results.stalled["chat"]
+    assert stalled.rate == rooms["chat"].capacity
+    assert min(len(stalled.without_kib), len(stalled.with_kib)) > 1
+    assert not stalled.is_closed, "in two seconds nothing piles up"
     assert results.floor is not None
     assert "## `storm`" in (tmp_path / "report.md").read_text()

@@ -9,11 +9,12 @@ from chat_bench.report.other_tables import (
     idle_table,
     members_table,
     processes_table,
+    stalled_table,
     storm_table,
 )
 from chat_bench.report.tables import number, table
 from chat_bench.report.talk_tables import cost_table, half_table, limits_table, spenders_table
-from chat_bench.report.words import FLOOR, HISTORY, IDLE, RULES, STORM
+from chat_bench.report.words import FLOOR, HISTORY, IDLE, RULES, STALLED, STORM
 from chat_bench.results import Results, Talk
 
 
@@ -81,6 +82,8 @@ def _other_parts(results: Results) -> list[str]:
         parts += ["## `storm`", STORM, storm_table(results.storm)]
     if results.idle:
         parts += ["## `idle`", IDLE, idle_table(results.idle)]
+    if results.stalled:
+        parts += ["## `stalled`", STALLED, stalled_table(results.stalled)]
     if results.history:
         parts += ["## `history`", HISTORY, history_table(results.history)]
     if results.sweep:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from chat_bench.goals import ratio
 from chat_bench.report.tables import number, table, times
-from chat_bench.results import Floor, History, Idle, Storm, Sweep, SweepPoint
+from chat_bench.results import Floor, History, Idle, Stalled, Storm, Sweep, SweepPoint
 from chat_bench.targets.choice import CHAT
 
 
@@ -50,6 +50,27 @@ def idle_table(found: Mapping[str, Idle]) -> str:
             number(idle.cpu_share * 100),
         ]
         for name, idle in found.items()
+    ]
+    return table(header, rows)
+
+
+def stalled_table(found: Mapping[str, Stalled]) -> str:
+    """Return what one costs who reads nothing."""
+    header = (
+        *("Target", "Rate (messages/s)", "Grew without (MiB)", "Grew with (MiB)", "At the end (MiB)"),
+        *("Disconnected", "Delivery p99 of the others (ms)"),
+    )
+    rows = [
+        [
+            name,
+            number(stalled.rate),
+            number(stalled.growth_without_kib / 1024),
+            number(stalled.growth_with_kib / 1024),
+            number((stalled.with_kib[-1] - stalled.with_kib[0]) / 1024),
+            "yes" if stalled.is_closed else "no",
+            number(stalled.delivery_ms.p99),
+        ]
+        for name, stalled in found.items()
     ]
     return table(header, rows)
 

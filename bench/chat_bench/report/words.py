@@ -18,6 +18,10 @@ IDLE = """\
 Memory is the proportional set size of the processes that hold connections; that of the kernel for sockets,
 the same for all, is not in it. Each user has several connections, at every target."""
 
+STALLED = """\
+The rooms of `rooms`, at the highest rate that was found there, and one connection that is in all of them and
+reads nothing. Memory as above, once a second."""
+
 HISTORY = """\
 One connection opens a room with a short and one with a long history in turn, and takes the time until the
 newest messages are there; then pages of 50 come over REST, one after another. Our gateway keeps the last
