@@ -14,7 +14,7 @@ SAMPLE_SECONDS = 1.0
 
 
 class StalledWorkload(OnePass):
-    """The same minute twice: without the one who reads nothing, and with."""
+    """The same talk twice: without the one who reads nothing, and with."""
 
     name = "stalled"
 
@@ -57,9 +57,12 @@ class StalledWorkload(OnePass):
         talk = asyncio.create_task(
             crowd.run(rate, self._sizes.stalled_seconds, MESSAGE_SIZE, self._sizes.warmup)
         )
-        while not (await asyncio.wait([talk], timeout=SAMPLE_SECONDS))[0]:
-            samples.append(_memory(site))
-        return samples, await talk
+        try:
+            while not (await asyncio.wait([talk], timeout=SAMPLE_SECONDS))[0]:
+                samples.append(_memory(site))
+            return samples, await talk
+        finally:
+            talk.cancel()  # where a server has ended, nobody waits for the answer
 
 
 def _memory(site: Site) -> int:

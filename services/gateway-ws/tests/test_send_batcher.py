@@ -209,8 +209,8 @@ async def test_requests_keep_apart_so_that_more_messages_share_one(monkeypatch: 
         await endpoint.arrived.wait()
         for room in others:  # the first of them could leave at once
             answers.append(batcher.submit(item(room, 0)))
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn in which its lane begins,
+            await asyncio.sleep(0)  # and one in which it would take what waits: they do not share a turn
         await eventually(lambda: endpoint.under_way == {ROOM_A, *others})
         endpoint.open.set()
         await asyncio.gather(*answers)
