@@ -8,12 +8,13 @@ import pytest
 import uvicorn
 from chat_shared.app import create_service_app
 from chat_shared.auth import require_service
+from chat_shared.bare_route import add_bare_route
 from chat_shared.contracts.base import StrictModel
 from chat_shared.contracts.envelope import Success
 from chat_shared.errors import RateLimited, Unavailable
 from chat_shared.http import SERVICE_TOKEN_HEADER
 from chat_shared.settings import ServiceSettings
-from fastapi import Depends
+from fastapi import Depends, Request, Response
 
 SETTINGS = ServiceSettings(environment="development", service_token="the-token", service="sample")
 
@@ -67,6 +68,12 @@ async def http(neighbours: Neighbours) -> AsyncIterator[httpx2.AsyncClient]:
     async def internal() -> dict[str, bool]:
         return {"ok": True}
 
+    async def bare(request: Request) -> Response:
+        if not await request.body():
+            raise Unavailable("nothing came")
+        return Response()
+
+    add_bare_route(app, "POST", "/bare", bare)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, ws="none"))
     running = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
@@ -174,6 +181,17 @@ async def test_metrics_know_the_route_and_not_the_path(http: httpx2.AsyncClient)
     text = (await http.get("/metrics")).text
     assert 'route="/limited",status="429"' in text
     assert "/nowhere" not in text
+
+
+async def test_a_bare_route_keeps_what_all_routes_have(http: httpx2.AsyncClient) -> None:
+    refused = await http.post("/bare")
+    assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+    assert (await http.post("/bare", content=b"x" * 1001)).status_code == 413
+    assert (await http.get("/bare")).status_code == 405
+    assert (await http.post("/bare", content=b"x")).headers["x-request-id"]
+    text = (await http.get("/metrics")).text
+    assert 'route="/bare",status="200"' in text
+    assert 'route="/bare",status="503"' in text
 
 
 async def test_a_deadline_that_is_no_number_is_ignored(http: httpx2.AsyncClient) -> None:

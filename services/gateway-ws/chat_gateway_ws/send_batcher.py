@@ -27,8 +27,10 @@ MAX_REQUESTS = 2
 MAX_SLOW_REQUESTS = 8
 SLOW_SECONDS = 0.2
 """Where a request takes this long, rooms that have nothing to do with it wait for less with more requests."""
-PACE_SECONDS = 0.015
-"""Between two requests of a lane while one is under way: each costs as much as many messages in it."""
+PACE_SECONDS = 0.02
+"""Between two requests of a lane when they are full: a request costs as much as many messages in it."""
+FULL_BATCH = 16
+"""Messages in a request from which on the next one keeps its whole distance; with fewer, less of it."""
 DEADLINE_SECONDS = 8.0
 MIN_SECONDS = 1.0
 """A message with less time than this is not sent: a request has the time of its oldest message."""
@@ -53,8 +55,8 @@ class _Lane:
     rooms_away: set[str] = field(default_factory=set)
     """Rooms that are part of a request under way."""
     requests: int = 0
-    under_way: int = 0
-    """Those of the requests that have left."""
+    is_due: bool = False
+    """Whether one of the requests waits for its turn: it will take all that comes meanwhile."""
     next_at: float = 0.0
     """When the next one may leave."""
     is_slow: bool = False
@@ -66,12 +68,17 @@ class _Lane:
         return MAX_SLOW_REQUESTS if self.is_slow else MAX_REQUESTS
 
     async def turn(self) -> None:
-        """Return when the next request may leave: at once where none is under way, or answers take long."""
-        now = time.monotonic()
-        if self.under_way and not self.is_slow:
-            self.next_at = max(now, self.next_at)
-            await asyncio.sleep(self.next_at - now)
-        self.next_at = max(now, self.next_at) + PACE_SECONDS
+        """Return when the next request may leave: at once after a quiet while, or where answers take long."""
+        self.is_due = True
+        try:
+            # Also without a pause: what arrives in the same turn of the loop shares the request.
+            await asyncio.sleep(0 if self.is_slow else max(0.0, self.next_at - time.monotonic()))
+        finally:
+            self.is_due = False
+
+    def left(self, size: int) -> None:
+        """A request with so many messages leaves now."""
+        self.next_at = time.monotonic() + PACE_SECONDS * min(1.0, size / FULL_BATCH)
 
 
 class SendBatcher:
@@ -103,28 +110,26 @@ class SendBatcher:
         queue = lane.waiting.setdefault(item.room_id, deque())
         queue.append(_Waiting(item, answer, time.monotonic() + DEADLINE_SECONDS))
         self._waiting += 1
-        if lane.requests < lane.max_requests and item.room_id not in lane.rooms_away:
+        if lane.requests < lane.max_requests and not lane.is_due and item.room_id not in lane.rooms_away:
             lane.requests += 1
             self._tasks.spawn(self._run(lane), name="send-lane")
         return answer
 
     async def _run(self, lane: _Lane) -> None:
         """Send batch after batch until no room of the lane is free to go."""
-        await asyncio.sleep(0)  # what arrives in the same turn of the loop shares the request
         try:
-            while lane.requests <= lane.max_requests and lane.waiting:
+            while lane.requests <= lane.max_requests and lane.waiting and not lane.is_due:
                 await lane.turn()
                 if not (batch := self._take(lane)):
                     return
+                lane.left(len(batch))
                 rooms = {waiting.item.room_id for waiting in batch}
                 lane.rooms_away |= rooms
-                lane.under_way += 1
                 began = time.monotonic()
                 try:
                     await self._send(batch)
                 finally:
                     lane.rooms_away -= rooms
-                    lane.under_way -= 1
                     lane.is_slow = time.monotonic() - began > SLOW_SECONDS
         finally:
             lane.requests -= 1

@@ -1,6 +1,7 @@
 """Batches to messaging: order per room, many rooms at once, every message answered."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from aiohttp import web
 from chat_gateway_ws.clients import MessagingClient
 from chat_gateway_ws.errors import Busy
 from chat_gateway_ws.send_batcher import (
+    FULL_BATCH,
     MAX_BATCH,
     MAX_SLOW_REQUESTS,
     MAX_WAITING,
@@ -201,19 +203,49 @@ async def test_where_answers_take_long_rooms_do_not_wait_for_each_other() -> Non
     assert endpoint.overlaps == 0
 
 
-async def test_requests_keep_apart_so_that_more_messages_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_full_requests_keep_apart_so_that_more_messages_share_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("chat_gateway_ws.send_batcher.PACE_SECONDS", 0.5)
     endpoint = Endpoint()
-    endpoint.open.clear()
     others = {f"{number:024x}" for number in range(5)}
     async with serving(endpoint) as batcher:
-        answers = [batcher.submit(item(ROOM_A, 0))]
-        await endpoint.arrived.wait()
-        for room in others:  # the first of them could leave at once
+        await asyncio.gather(*(batcher.submit(item(ROOM_A, number)) for number in range(FULL_BATCH)))
+        answers = []
+        for room in others:  # the first of them finds no request under way
             answers.append(batcher.submit(item(room, 0)))
             await asyncio.sleep(0)  # a turn in which its lane begins,
             await asyncio.sleep(0)  # and one in which it would take what waits: they do not share a turn
-        await eventually(lambda: endpoint.under_way == {ROOM_A, *others})
-        endpoint.open.set()
         await asyncio.gather(*answers)
-    assert len(endpoint.batches) == 2
+    assert [len(batch) for batch in endpoint.batches] == [FULL_BATCH, len(others)]
+
+
+async def test_only_one_request_waits_for_its_turn() -> None:
+    """A second one would leave right after it, with what came in between."""
+    endpoint = Endpoint()
+    endpoint.seconds = PACE_SECONDS / 2  # there is always one that could wait beside the other
+    async with serving(endpoint) as batcher:
+        began = time.monotonic()
+        answers = []
+        for number in range(500):
+            answers.append(batcher.submit(item(f"{number % 50:024x}", number)))
+            await asyncio.sleep(0.001)
+        await asyncio.gather(*answers)
+        turns = (time.monotonic() - began) / PACE_SECONDS
+    assert len(endpoint.batches) < 1.5 * turns
+
+
+async def test_a_message_alone_does_not_wait_for_a_full_distance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where messages come one by one, sharing saves little: they leave almost at once."""
+    monkeypatch.setattr("chat_gateway_ws.send_batcher.PACE_SECONDS", 1.0)
+    endpoint = Endpoint()
+    async with serving(endpoint) as batcher:
+        await batcher.submit(item(ROOM_A, 0))
+        began = time.monotonic()
+        await batcher.submit(item(ROOM_A, 1))
+        after_one = time.monotonic() - began
+        await asyncio.gather(*(batcher.submit(item(ROOM_A, number)) for number in range(2, 2 + FULL_BATCH)))
+        began = time.monotonic()
+        await batcher.submit(item(ROOM_A, 99))
+        after_many = time.monotonic() - began
+    assert after_one < after_many

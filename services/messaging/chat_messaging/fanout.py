@@ -25,11 +25,16 @@ SCAN_COUNT = 1_000
 SETTLE_SECONDS = 0.05
 MAX_UNRAISED = 100_000
 
-#: The head only goes up, whoever writes it last.
-_RAISE_HEAD = """
-local head = redis.call('GET', KEYS[1])
-if not head or tonumber(ARGV[1]) > tonumber(head) then
-  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+HEADS_BATCH = 200
+"""Heads that one call raises; Redis serves nobody else meanwhile."""
+
+#: A head only goes up, whoever writes it last.
+_RAISE_HEADS = """
+for number, key in ipairs(KEYS) do
+  local head = redis.call('GET', key)
+  if not head or tonumber(ARGV[number + 1]) > tonumber(head) then
+    redis.call('SET', key, ARGV[number + 1], 'EX', ARGV[1])
+  end
 end
 """
 
@@ -62,7 +67,7 @@ class Fanout:
     ) -> None:
         """`on_published` gets what Redis took, heads included; the rest is left to the sweep."""
         self._redis = redis
-        self._raise_head = redis.register_script(_RAISE_HEAD)
+        self._raise = redis.register_script(_RAISE_HEADS)
         self._crash_points = crash_points
         self._on_published = on_published
         self._waiting: list[Committed] = []
@@ -135,12 +140,14 @@ class Fanout:
 
     async def _raise_heads(self, heads: Mapping[str, int]) -> bool:
         try:
-            async with asyncio.timeout(PUBLISH_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
-                for room_id, seq in heads.items():
-                    await self._raise_head(
-                        keys=[head_key(room_id)], args=[seq, HEAD_TTL_SECONDS], client=pipeline
+            async with asyncio.timeout(PUBLISH_SECONDS):
+                rooms = list(heads.items())
+                for start in range(0, len(rooms), HEADS_BATCH):
+                    part = rooms[start : start + HEADS_BATCH]
+                    await self._raise(
+                        keys=[head_key(room_id) for room_id, _ in part],
+                        args=[HEAD_TTL_SECONDS, *(seq for _, seq in part)],
                     )
-                await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             self._remember_unraised(heads)
             log.warning("heads not raised", rooms=len(heads), error=repr(error)[:200])

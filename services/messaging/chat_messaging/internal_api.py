@@ -4,9 +4,10 @@ from typing import Annotated
 
 import orjson
 from chat_shared.auth import require_service
+from chat_shared.bare_route import add_bare_route
 from chat_shared.contracts.base import EntityId
 from chat_shared.contracts.internal import Heads, HeadsQuery, SendBatch, SendResults
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 
 from chat_messaging.epoch import LogEpoch
 from chat_messaging.reading import Reader
@@ -17,19 +18,24 @@ MAX_BATCH_BYTES = 16 * 1024 * 1024
 ENTRIES_LIMIT = 500
 
 
-def create_internal_router(reader: Reader, sending: Sending, epoch: LogEpoch) -> APIRouter:
-    """Return the internal routes. Answers are written directly: they are ours and on the hot path."""
-    router = APIRouter(
-        prefix="/internal/v1", dependencies=[Depends(require_service)], include_in_schema=False
-    )
+def add_send_route(app: FastAPI, sending: Sending, epoch: LogEpoch) -> None:
+    """Serve `POST /internal/v1/messages`: the hot path of every message."""
 
-    @router.post("/messages", max_body_size=MAX_BATCH_BYTES)
     async def send_messages(request: Request) -> Response:
-        """Append a batch; every item gets its outcome."""
+        await require_service(request)
         batch = SendBatch.model_validate_json(await request.body())
         await epoch.require(batch.epoch)
         results = SendResults(results=await sending.send(batch.items))
         return Response(results.model_dump_json(exclude_none=True), media_type=JSON)
+
+    add_bare_route(app, "POST", "/internal/v1/messages", send_messages)
+
+
+def create_internal_router(reader: Reader, epoch: LogEpoch) -> APIRouter:
+    """Return the other internal routes."""
+    router = APIRouter(
+        prefix="/internal/v1", dependencies=[Depends(require_service)], include_in_schema=False
+    )
 
     @router.post("/heads")
     async def heads(query: HeadsQuery) -> Heads:

@@ -21,7 +21,7 @@ from chat_messaging.domain import Draft
 from chat_messaging.epoch import LogEpoch
 from chat_messaging.fanout import Fanout
 from chat_messaging.group_commit import GroupCommit
-from chat_messaging.internal_api import MAX_BATCH_BYTES, create_internal_router
+from chat_messaging.internal_api import MAX_BATCH_BYTES, add_send_route, create_internal_router
 from chat_messaging.membership import Member, Memberships
 from chat_messaging.reading import Reader
 from chat_messaging.relay import Relay
@@ -94,6 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
         max_body_size=MAX_BATCH_BYTES,
     )
     app.state.authenticator = create_authenticator(settings, auth_http, redis.client)
+    add_send_route(app, sending, epoch)
     app.include_router(create_router(reader, sending, memberships, RateLimiter(redis.client, settings.rates)))
-    app.include_router(create_internal_router(reader, sending, epoch))
+    app.include_router(create_internal_router(reader, epoch))
     return app

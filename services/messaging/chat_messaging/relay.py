@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from chat_shared.bus import Bus
-from chat_shared.contracts.events import AppendedEntry, MessagesAppended
+from chat_shared.contracts.events import AppendedEntry, MessagesAppended, RoomAppended
 from chat_shared.errors import Unavailable
 from chat_shared.lifecycle import TaskSet, run_forever
 from chat_shared.logging import get_logger
@@ -19,6 +19,7 @@ log = get_logger(__name__)
 
 MAX_WAITING = 20_000
 MAX_BATCH = 2_000
+EVENT_ROOMS = 100
 PAUSE_SECONDS = 0.5
 """Nobody waits for these events, and one about many entries costs those who handle it as much as one."""
 
@@ -64,9 +65,7 @@ class Relay:
         """Publish and clear the flags; tell whether both worked."""
         self._crash_points.passing("before_confirm")
         try:
-            await self._bus.publish(
-                [_event(room_id, of_room) for room_id, of_room in by_room(entries).items()]
-            )
+            await self._bus.publish(_events(entries))
             self._crash_points.passing("before_flag")
             await self._store.mark_published([entry.placed.message_id for entry in entries])
         except (Unavailable, PyMongoError) as error:
@@ -76,8 +75,17 @@ class Relay:
         return True
 
 
-def _event(room_id: str, entries: Sequence[Committed]) -> MessagesAppended:
-    return MessagesAppended(
+def _events(entries: Sequence[Committed]) -> list[MessagesAppended]:
+    """Return what tells of entries: an event costs the broker and everybody as much as many rooms in it."""
+    rooms = [_room(room_id, of_room) for room_id, of_room in by_room(entries).items()]
+    return [
+        MessagesAppended(rooms=rooms[start : start + EVENT_ROOMS])
+        for start in range(0, len(rooms), EVENT_ROOMS)
+    ]
+
+
+def _room(room_id: str, entries: Sequence[Committed]) -> RoomAppended:
+    return RoomAppended(
         room_id=room_id,
         entries=[
             AppendedEntry(

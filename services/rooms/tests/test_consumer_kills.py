@@ -18,7 +18,14 @@ from chat_rooms.domain import Membership, Room
 from chat_rooms.store.collections import membership_document, new_room_document
 from chat_shared.bus import Bus, dead_letter_queue
 from chat_shared.contracts.base import utc_now
-from chat_shared.contracts.events import AppendedEntry, Event, MemberLeft, MessagesAppended, UserDeleted
+from chat_shared.contracts.events import (
+    AppendedEntry,
+    Event,
+    MemberLeft,
+    MessagesAppended,
+    RoomAppended,
+    UserDeleted,
+)
 from chat_shared.testing import eventually
 from chat_shared.testing.queues import depth
 from pymongo import AsyncMongoClient
@@ -113,10 +120,16 @@ def work_of(life: int) -> list[Event]:
     """Return what happens during one life of the consumer: two accounts go, every room is written to."""
     written = [
         MessagesAppended(
-            room_id=room_id,
-            entries=[
-                AppendedEntry(message_id=str(ObjectId()), seq=seq, sender_id=WRITER, created_at=utc_now())
-            ],
+            rooms=[
+                RoomAppended(
+                    room_id=room_id,
+                    entries=[
+                        AppendedEntry(
+                            message_id=str(ObjectId()), seq=seq, sender_id=WRITER, created_at=utc_now()
+                        )
+                    ],
+                )
+            ]
         )
         for room_id in ROOMS
         for seq in range(life * ENTRIES_PER_LIFE + 1, (life + 1) * ENTRIES_PER_LIFE + 1)

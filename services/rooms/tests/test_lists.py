@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from bson import ObjectId
-from chat_shared.contracts.events import AppendedEntry, MessagesAppended
+from chat_shared.contracts.events import AppendedEntry, MessagesAppended, RoomAppended
 from chat_shared.testing import ApiClient, User, eventually
 
 
@@ -37,7 +37,7 @@ class TestMyRooms:
             sender_id=new_user().id,
             created_at=datetime.now(UTC),
         )
-        await broker.say(MessagesAppended(room_id=room_ids[2], entries=[entry]))
+        await broker.say(MessagesAppended(rooms=[RoomAppended(room_id=room_ids[2], entries=[entry])]))
 
         async def is_first() -> bool:
             return bool((await api.data("GET", "/room", user))[0]["id"] == room_ids[2])

@@ -9,7 +9,7 @@ from bson import ObjectId
 from chat_rooms.service.positions import ActivityWriter
 from chat_rooms.store import Collections, Positions
 from chat_shared.bus.consumer import is_transient
-from chat_shared.contracts.events import AppendedEntry, MessagesAppended
+from chat_shared.contracts.events import AppendedEntry, MessagesAppended, RoomAppended
 from chat_shared.mongo import Mongo
 from chat_shared.testing import ApiClient, User, eventually
 from pymongo.errors import ConnectionFailure
@@ -28,7 +28,7 @@ def appended(room_id: str, sender: User, *seqs: int) -> MessagesAppended:
         )
         for seq in seqs
     ]
-    return MessagesAppended(room_id=room_id, entries=entries)
+    return MessagesAppended(rooms=[RoomAppended(room_id=room_id, entries=entries)])
 
 
 async def reaches(api: ApiClient, room_id: str, user: User, seq: int) -> dict[str, Any]:
@@ -197,7 +197,7 @@ async def test_an_event_that_cannot_be_stored_takes_no_other_along(
     try:
         writer = ActivityWriter(Positions(Collections(mongo)))
         events = [appended(room_id, sender, number) for number, room_id in enumerate(room_ids, start=1)]
-        events[2].entries[0].seq = 2**70
+        events[2].rooms[0].entries[0].seq = 2**70
         outcomes = await asyncio.gather(*map(writer.record, events), return_exceptions=True)
     finally:
         await mongo.stop()
@@ -205,3 +205,41 @@ async def test_an_event_that_cannot_be_stored_takes_no_other_along(
     assert not is_transient(outcomes[2])
     stored = [(await database.rooms.find_one({"_id": ObjectId(room_id)}))["lastSeq"] for room_id in room_ids]
     assert stored == [1, 2, 0, 4]
+
+
+async def test_a_room_that_cannot_be_stored_takes_no_other_of_its_event_along(
+    backing: Any, database: Any, new_user: Any
+) -> None:
+    sender, room_ids = new_user(), [str(ObjectId()) for _ in range(3)]
+    await database.rooms.insert_many([{"_id": ObjectId(room_id), "lastSeq": 0} for room_id in room_ids])
+    event = MessagesAppended(
+        rooms=[appended(room_id, sender, number).rooms[0] for number, room_id in enumerate(room_ids, start=1)]
+    )
+    event.rooms[1].entries[0].seq = 2**70
+    mongo = Mongo(backing.mongo_url, "chat_rooms")
+    try:
+        with pytest.raises(Exception) as failure:  # noqa: PT011 - any that is for good
+            await ActivityWriter(Positions(Collections(mongo))).record(event)
+    finally:
+        await mongo.stop()
+    assert not is_transient(failure.value)
+    stored = [(await database.rooms.find_one({"_id": ObjectId(room_id)}))["lastSeq"] for room_id in room_ids]
+    assert stored == [1, 0, 3]
+
+
+async def test_an_event_is_tried_again_where_one_of_its_rooms_failed_for_a_while_only(backing: Any) -> None:
+    """Beside a room that can never be stored: set aside, the event would not be tried again for the other."""
+    user = User(str(ObjectId()), "", "", "")
+    away, poisoned = str(ObjectId()), str(ObjectId())
+    mongo = Mongo(backing.mongo_url, "chat_rooms")
+
+    class FailingPositions(Positions):
+        async def advance(self, rooms: Any, _own_messages: Any) -> None:
+            raise ValueError if poisoned in rooms else ConnectionFailure
+
+    event = MessagesAppended(rooms=[appended(room_id, user, 1).rooms[0] for room_id in (poisoned, away)])
+    outcome = await asyncio.gather(
+        ActivityWriter(FailingPositions(Collections(mongo))).record(event), return_exceptions=True
+    )
+    await mongo.stop()
+    assert is_transient(outcome[0])

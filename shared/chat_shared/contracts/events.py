@@ -5,7 +5,6 @@ processes published them; `rev` (a per-room counter) says which membership fact 
 A change to an event only adds fields; anything else is a new version with a new key.
 """
 
-from datetime import datetime
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -118,22 +117,18 @@ class AppendedEntry(WireModel):
     created_at: Timestamp
 
 
-class MessagesAppended(Event):
-    """Consecutive entries were committed to a room's log (never their text)."""
+class RoomAppended(WireModel):
+    """Consecutive entries of one room's log."""
 
-    key: ClassVar[str] = "messages.appended.v1"
     room_id: EntityId
     entries: list[AppendedEntry] = Field(min_length=1)
 
-    @property
-    def last_seq(self) -> int:
-        """The highest `seq` of the batch."""
-        return self.entries[-1].seq
 
-    @property
-    def last_at(self) -> datetime:
-        """When the last entry of the batch was made."""
-        return self.entries[-1].created_at
+class MessagesAppended(Event):
+    """Entries were committed to the logs of rooms (never their text): those of a moment, of many rooms."""
+
+    key: ClassVar[str] = "messages.appended.v1"
+    rooms: list[RoomAppended] = Field(min_length=1)
 
 
 class MediaUploaded(Event):

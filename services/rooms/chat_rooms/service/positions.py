@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from chat_shared.bus.consumer import is_transient
-from chat_shared.contracts.events import MessagesAppended
+from chat_shared.contracts.events import MessagesAppended, RoomAppended
 from chat_shared.errors import Unavailable
 
 from chat_rooms.domain import Standing
@@ -45,16 +45,16 @@ class _Batch:
     is_poisoned: bool = False
     """Something in it can never be stored, so each of its events has to be tried alone."""
 
-    def add(self, event: MessagesAppended) -> None:
+    def add(self, room: RoomAppended) -> None:
         newest = Activity(
-            max(entry.seq for entry in event.entries), max(entry.created_at for entry in event.entries)
+            max(entry.seq for entry in room.entries), max(entry.created_at for entry in room.entries)
         )
-        known = self.rooms.get(event.room_id, newest)
-        self.rooms[event.room_id] = Activity(
+        known = self.rooms.get(room.room_id, newest)
+        self.rooms[room.room_id] = Activity(
             max(known.last_seq, newest.last_seq), max(known.last_at, newest.last_at)
         )
-        for entry in event.entries:
-            key = (event.room_id, entry.sender_id)
+        for entry in room.entries:
+            key = (room.room_id, entry.sender_id)
             self.own_messages[key] = max(self.own_messages.get(key, 0), entry.seq)
 
 
@@ -78,7 +78,8 @@ class ActivityWriter:
             Exception: this event cannot be stored.
         """
         batch = self._waiting
-        batch.add(event)
+        for room in event.rooms:
+            batch.add(room)
         async with self._turn:
             if batch is self._waiting:
                 self._waiting = _Batch()
@@ -98,9 +99,21 @@ class ActivityWriter:
                 raise
 
     async def _store_alone(self, event: MessagesAppended) -> None:
-        batch = _Batch()
-        batch.add(event)
-        await self._store(batch)
+        """Store one room after the other, and raise what went wrong with one of them.
+
+        Where that is for a while only it comes first: an event that is set aside is not tried again.
+        """
+        failure: Exception | None = None
+        for room in event.rooms:
+            batch = _Batch()
+            batch.add(room)
+            try:
+                await self._store(batch)
+            except Exception as error:
+                if failure is None or is_transient(error):
+                    failure = error
+        if failure is not None:
+            raise failure
 
     async def _store(self, batch: _Batch) -> None:
         await self._positions.advance(batch.rooms, batch.own_messages)

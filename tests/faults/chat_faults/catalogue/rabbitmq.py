@@ -86,18 +86,16 @@ async def poison(run: Run) -> AsyncIterator[None]:
 
 def _unbearable_event() -> bytes:
     """Return an event of the right form with a number that no database can store."""
+    entry = {
+        "messageId": "0" * 24,
+        "seq": 2**70,
+        "senderId": "0" * 24,
+        "createdAt": "2026-01-01T00:00:00.000Z",
+    }
     event: dict[str, Any] = {
         "eventId": "poison-1",
         "occurredAt": "2026-01-01T00:00:00.000Z",
-        "roomId": "0" * 24,
-        "entries": [
-            {
-                "messageId": "0" * 24,
-                "seq": 2**70,
-                "senderId": "0" * 24,
-                "createdAt": "2026-01-01T00:00:00.000Z",
-            }
-        ],
+        "rooms": [{"roomId": "0" * 24, "entries": [entry]}],
     }
     return str(event).replace("'", '"').encode()
 
