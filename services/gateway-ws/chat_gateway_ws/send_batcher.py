@@ -55,8 +55,6 @@ class _Lane:
     rooms_away: set[str] = field(default_factory=set)
     """Rooms that are part of a request under way."""
     requests: int = 0
-    is_due: bool = False
-    """Whether one of the requests waits for its turn: it will take all that comes meanwhile."""
     next_at: float = 0.0
     """When the next one may leave."""
     is_slow: bool = False
@@ -69,12 +67,9 @@ class _Lane:
 
     async def turn(self) -> None:
         """Return when the next request may leave: at once after a quiet while, or where answers take long."""
-        self.is_due = True
-        try:
-            # Also without a pause: what arrives in the same turn of the loop shares the request.
-            await asyncio.sleep(0 if self.is_slow else max(0.0, self.next_at - time.monotonic()))
-        finally:
-            self.is_due = False
+        await asyncio.sleep(0)  # what arrives in the same turn of the loop shares the request
+        while not self.is_slow and (seconds := self.next_at - time.monotonic()) > 0:
+            await asyncio.sleep(seconds)  # meanwhile another one may have left, with all that waited
 
     def left(self, size: int) -> None:
         """A request with so many messages leaves now."""
@@ -110,7 +105,7 @@ class SendBatcher:
         queue = lane.waiting.setdefault(item.room_id, deque())
         queue.append(_Waiting(item, answer, time.monotonic() + DEADLINE_SECONDS))
         self._waiting += 1
-        if lane.requests < lane.max_requests and not lane.is_due and item.room_id not in lane.rooms_away:
+        if lane.requests < lane.max_requests and item.room_id not in lane.rooms_away:
             lane.requests += 1
             self._tasks.spawn(self._run(lane), name="send-lane")
         return answer
@@ -118,7 +113,7 @@ class SendBatcher:
     async def _run(self, lane: _Lane) -> None:
         """Send batch after batch until no room of the lane is free to go."""
         try:
-            while lane.requests <= lane.max_requests and lane.waiting and not lane.is_due:
+            while lane.requests <= lane.max_requests and lane.waiting:
                 await lane.turn()
                 if not (batch := self._take(lane)):
                     return

@@ -220,21 +220,6 @@ async def test_full_requests_keep_apart_so_that_more_messages_share_one(
     assert [len(batch) for batch in endpoint.batches] == [FULL_BATCH, len(others)]
 
 
-async def test_only_one_request_waits_for_its_turn() -> None:
-    """A second one would leave right after it, with what came in between."""
-    endpoint = Endpoint()
-    endpoint.seconds = PACE_SECONDS / 2  # there is always one that could wait beside the other
-    async with serving(endpoint) as batcher:
-        began = time.monotonic()
-        answers = []
-        for number in range(500):
-            answers.append(batcher.submit(item(f"{number % 50:024x}", number)))
-            await asyncio.sleep(0.001)
-        await asyncio.gather(*answers)
-        turns = (time.monotonic() - began) / PACE_SECONDS
-    assert len(endpoint.batches) < 1.5 * turns
-
-
 async def test_a_message_alone_does_not_wait_for_a_full_distance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where messages come one by one, sharing saves little: they leave almost at once."""
     monkeypatch.setattr("chat_gateway_ws.send_batcher.PACE_SECONDS", 1.0)
