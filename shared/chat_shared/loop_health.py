@@ -29,6 +29,10 @@ class LoopHealth:
     async def start(self) -> None:
         """Begin to measure."""
         LOOP_LAG.set_function(self.worst)
+        loop = asyncio.get_running_loop()
+        LOOP_TASKS.set_function(
+            lambda: len(asyncio.all_tasks(loop))
+        )  # to count thousands is not for each beat
         self._tasks.spawn(self._beat(), name="loop-health")
 
     async def stop(self) -> None:
@@ -45,7 +49,6 @@ class LoopHealth:
             due = time.monotonic() + BEAT_SECONDS
             await asyncio.sleep(BEAT_SECONDS)
             self._note(time.monotonic(), due)
-            LOOP_TASKS.set(len(asyncio.all_tasks()))
 
     def _note(self, now: float, due: float) -> None:
         lag = max(0.0, now - due)

@@ -11,6 +11,7 @@ from chat_shared.contracts.internal import UserRoom
 from chat_shared.tokens import Identity
 
 from chat_gateway_ws.close_reasons import SLOW, CloseReason
+from chat_gateway_ws.light import LightQueue
 from chat_gateway_ws.metrics import CONNECTIONS
 from chat_gateway_ws.send_queue import SendLimits, SendQueue
 from chat_gateway_ws.wire import Block, ReadyPacket
@@ -83,7 +84,7 @@ class Connection:
         """Rooms whose feed serves this socket."""
         self.pending_sends = 0
         """send_message events that were not answered yet."""
-        self.jobs: asyncio.Queue[Callable[[], Any]] = asyncio.Queue(maxsize=16)
+        self.jobs: LightQueue[Callable[[], Any]] = LightQueue()
         """join_room, leave_room and sync, done one after the other."""
         self.worker: asyncio.Task[None] | None = None
         self._queue = queue

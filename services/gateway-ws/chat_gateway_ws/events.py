@@ -38,6 +38,9 @@ from chat_gateway_ws.wire import ack_frame, event_frame, sent_ack_frame
 
 log = get_logger(__name__)
 
+MAX_JOBS = 16
+"""Events of one socket that wait because they take long."""
+
 counted = cache(EVENTS.labels)
 """The counter of an event and its outcome: to look it up costs more than to count, and there are few."""
 
@@ -226,10 +229,9 @@ class Events:
             except Exception as error:
                 reply.raised(error)
 
-        try:
-            connection.jobs.put_nowait(answered)
-        except asyncio.QueueFull:
-            raise Busy from None
+        if connection.jobs.qsize() >= MAX_JOBS:
+            raise Busy
+        connection.jobs.put_nowait(answered)
         if connection.worker is None:
             connection.worker = self._tasks.spawn(_work(connection), name="socket-jobs")
 

@@ -13,10 +13,12 @@ from typing import Any
 import engineio.async_socket
 from chat_shared.logging import get_logger
 from engineio import packet as engine_packet
+from engineio.async_drivers.asgi import WebSocket
 from engineio.exceptions import QueueEmpty, SocketIsClosedError
 
 from chat_gateway_ws.websocket import ShortcutWebSocket
-from chat_gateway_ws.wire import EVENT_PREFIX
+from chat_gateway_ws.websocket_session import WebSocketSession
+from chat_gateway_ws.wire import EVENT_PREFIX, ReadyPacket
 
 log = get_logger(__name__)
 
@@ -26,6 +28,8 @@ CLIENT_PACKETS = frozenset(
 )
 #: Bytes after which the answer to a poll is full; the rest comes with the next one.
 POLL_SIZE = 262_144
+PING = ReadyPacket(str(engine_packet.PING))
+PONG_TEXT = str(engine_packet.PONG)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -50,10 +54,14 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
     """Of the client, as the trusted proxies tell it."""
     on_event: Callable[[str], bool] | None = None
     """Takes an event of a client that is let in, as text; tells whether it may send more at once."""
-    _websocket: ShortcutWebSocket | None = None
+    connected: bool
+    """Whether a client polls, or its WebSocket is open."""
+    websocket: ShortcutWebSocket | None = None
+    """What the session goes over; None while it polls."""
     last_ping: float | None
     """When the heartbeat went out that was not answered yet."""
     _ping: asyncio.TimerHandle | None = None
+    _unanswered = 0
     _taken = 0
     _unpolled = 0
 
@@ -67,35 +75,51 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
         return socket
 
     async def _upgrade_websocket(self, environ: dict[str, Any]) -> Any:
-        protocol = getattr(environ["asgi.send"], "__self__", None)
-        self.transport = getattr(protocol, "transport", None)
-        if isinstance(protocol, ShortcutWebSocket):
-            self._websocket = self.queue.websocket = protocol
-        return await super()._upgrade_websocket(environ)
+        if self.upgraded:
+            raise OSError("the session has a WebSocket already")
+        websocket = environ["asgi.send"].__self__
+        assert isinstance(websocket, ShortcutWebSocket)  # noqa: S101 - what the gateway's server is made with
+        return await WebSocket(partial(self._serve_websocket, environ, websocket), self.server)(environ)
 
-    async def _websocket_handler(self, ws: Any) -> None:
+    async def _serve_websocket(
+        self, environ: dict[str, Any], websocket: ShortcutWebSocket, channel: WebSocket
+    ) -> None:
+        """Serve an open WebSocket until it ends, and with it the session."""
+        environ.clear()  # the library keeps it for as long as this runs
+        websocket.forget_handshake()
+        session = WebSocketSession(self, websocket, channel)
         try:
-            await super()._websocket_handler(ws)
+            if self.connected and not await session.take_over():
+                return
+            self.connected = self.upgraded = True
+            self.websocket, self.transport = websocket, websocket.transport
+            await session.run()
+        except (OSError, SocketIsClosedError):
+            pass
         except Exception as error:
-            # An Engine.IO frame that cannot be parsed raises here and would leave the session half open.
             log.info("socket closed", reason="protocol_error", error=type(error).__name__)
             await self.close()
-            await ws.close()
+        if self.websocket is websocket:
+            await session.end()
+            await self.close(abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
 
     async def poll(self) -> list[engine_packet.Packet]:
         """Return what is to be sent next, as soon as there is something; nothing at all ends the connection.
 
-        The library takes everything at once. Here a WebSocket's writer gets one packet at a time, so that
-        the queue knows what waits, and the answer to a poll is bounded.
+        The library takes everything at once. Here the answer to a poll is bounded.
 
         Raises:
             QueueEmpty: there was nothing to send for so long that the client must be gone.
         """
-        packet = await self._next_packet()
+        try:
+            async with asyncio.timeout(self.server.ping_interval + self.server.ping_timeout):
+                packet = await self.queue.get()
+        except (TimeoutError, asyncio.CancelledError):
+            raise QueueEmpty from None
         if packet is None:
             return []
         packets, size = [packet], sys.getsizeof(packet.data)
-        while not (self.upgraded or self.queue.empty() or size > POLL_SIZE):
+        while not (self.queue.empty() or size > POLL_SIZE):
             packet = self.queue.get_nowait()
             if packet is None:
                 self.queue.put_nowait(None)
@@ -104,18 +128,6 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
             size += sys.getsizeof(packet.data)
         return packets
 
-    async def _next_packet(self) -> engine_packet.Packet | None:
-        try:
-            if not self.queue.empty():
-                return self.queue.get_nowait()
-            self.queue.writer_is_idle = self.upgraded
-            async with asyncio.timeout(self.server.ping_interval + self.server.ping_timeout):
-                return await self.queue.get()
-        except (TimeoutError, asyncio.CancelledError):
-            raise QueueEmpty from None
-        finally:
-            self.queue.writer_is_idle = False
-
     def schedule_ping(self) -> None:
         """Send the next heartbeat in time, unless one is waited for.
 
@@ -123,12 +135,28 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
         """
         if self.last_ping:
             self.last_ping = None
+            self._unanswered = 0
             self._ping = asyncio.get_running_loop().call_later(self.server.ping_interval, self._send_ping_now)
 
     def _send_ping_now(self) -> None:
         if not self.closing:
             self.last_ping = time.time()
-            self.queue.put_nowait(engine_packet.Packet(engine_packet.PING))
+            self.queue.send(PING)
+
+    async def check_ping_timeout(self) -> bool:
+        """Tell whether packets may be sent: whose heartbeat stays out is found by the walk over all sockets.
+
+        Raises:
+            SocketIsClosedError: the session is closed.
+        """
+        if self.closed:
+            raise SocketIsClosedError
+        return True
+
+    def count_unanswered(self) -> int:
+        """Return how many times in a row this was called while the same heartbeat was not answered."""
+        self._unanswered = self._unanswered + 1 if self.last_ping else 0
+        return self._unanswered
 
     def count_unpolled(self) -> int:
         """Return how many times in a row this was called while packets waited and a client took none."""
@@ -151,20 +179,22 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
         self._shorten_the_way()
 
     def _shorten_the_way(self) -> None:
-        """Take events where they arrive, now that everything before them was taken.
-
-        Heartbeats still go the long way: the library waits there for a sign of life.
-        """
-        websocket = self._websocket
-        if self.on_event is not None and websocket is not None and self.upgraded and websocket.queue.empty():
+        """Take events and heartbeats where they arrive, now that everything before them was taken."""
+        websocket = self.websocket
+        if self.on_event is not None and websocket is not None and websocket.queue.empty():
             websocket.on_text = partial(self._take, websocket, self.on_event)
 
     def _take(self, websocket: ShortcutWebSocket, on_event: Callable[[str], bool], text: str) -> bool:
-        if self.closing or not text.startswith(EVENT_PREFIX):
+        if self.closing:
             return False
-        if not on_event(text):
-            websocket.on_text = None
-        return True
+        if text.startswith(EVENT_PREFIX):
+            if not on_event(text):
+                websocket.on_text = None
+            return True
+        if text == PONG_TEXT:
+            self.schedule_ping()
+            return True
+        return False
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         """Take polled packets; a broken one, or a body of unknown or too large size, ends the session.

@@ -23,6 +23,7 @@ from chat_gateway_ws.drain import Drain
 from chat_gateway_ws.events import Events
 from chat_gateway_ws.gateway_server import GatewayServer
 from chat_gateway_ws.heads_beat import HeadsBeat
+from chat_gateway_ws.heartbeats import Heartbeats
 from chat_gateway_ws.membership_watch import MembershipWatch
 from chat_gateway_ws.memberships import Memberships
 from chat_gateway_ws.presence import Presence
@@ -93,6 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     updates = LiveUpdates(bus, connections, memberships, feeds, admission)
     watch = MembershipWatch(memberships, lambda: bus.is_connected)
+    heartbeats = Heartbeats(server, settings.ping_timeout_seconds)
     slow_readers = SlowReaders(
         server, connections, SendLimits(settings.max_unsent_packets, settings.max_unsent_bytes)
     )
@@ -113,6 +115,7 @@ def create_app(settings: Settings) -> FastAPI:
             presence,
             admission,
             slow_readers,
+            heartbeats,
             updates,
             watch,
             bus,

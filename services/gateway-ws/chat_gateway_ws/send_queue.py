@@ -1,9 +1,10 @@
 """What waits for one client, and the short way past it."""
 
-import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from chat_gateway_ws.light import LightEvent, LightQueue
 from chat_gateway_ws.wire import Block, ReadyPacket
 
 
@@ -22,31 +23,68 @@ class SendLimits:
     size: int
 
 
-class SendQueue(asyncio.Queue[Any]):
+class SendQueue(LightQueue[Any]):
     """The packets that wait for one client, with the memory that they hold.
 
     Nothing waits for a WebSocket whose client keeps up: what is ready is written at once.
     """
 
+    __slots__ = (
+        "_eased",
+        "_fewest",
+        "_smallest",
+        "_start_writer",
+        "_websocket",
+        "_writer_is_idle",
+        "taken",
+        "waiting_size",
+    )
+
     def __init__(self) -> None:
         super().__init__()
-        self.websocket: Writable | None = None
-        """Where ready packets may be written while nothing waits before them."""
-        self.writer_is_idle = False
-        """Whether the one who takes packets out to send them has sent all and waits for more."""
         self.waiting_size = 0
         self.taken = 0
         """How many packets were taken out, ever."""
+        self._websocket: Writable | None = None
+        self._writer_is_idle = False
+        """Whether there is a WebSocket, and all that ever waited for it was written."""
+        self._start_writer: Callable[[], None] = _nobody
         self._fewest = 0
         self._smallest = 0
-        self._eased = asyncio.Event()
+        self._eased = LightEvent()
 
-    def _put(self, item: Any) -> None:
+    def lead_to(self, websocket: Writable, start_writer: Callable[[], None]) -> None:
+        """Write ready packets to this WebSocket from now on, as long as nothing waits before them.
+
+        Args:
+            start_writer: called when something waits; what it starts takes it out until nothing is left,
+                writes it, and then calls `written`.
+        """
+        self._websocket, self._start_writer = websocket, start_writer
+        if self.empty():
+            self._writer_is_idle = True
+        else:
+            start_writer()
+
+    def written(self) -> None:
+        """The writer has written all that waited, and ends."""
+        self._writer_is_idle = True
+
+    def put_nowait(self, item: Any) -> None:
+        """Add a packet, or None for the end."""
         self.waiting_size += _size(item)
-        super()._put(item)
+        super().put_nowait(item)
+        if self._writer_is_idle:
+            self._writer_is_idle = False
+            self._start_writer()
 
-    def _get(self) -> Any:
-        item = super()._get()
+    def get_nowait(self) -> Any:
+        """Take the oldest packet, or the None that ends it all.
+
+        Raises:
+            asyncio.QueueEmpty: nothing waits.
+        """
+        item = super().get_nowait()
         self.waiting_size -= _size(item)
         self.taken += 1
         self._fewest = min(self._fewest, self.qsize())
@@ -70,12 +108,7 @@ class SendQueue(asyncio.Queue[Any]):
         return False
 
     def _write(self, frames: bytes) -> bool:
-        return (
-            self.writer_is_idle
-            and self.websocket is not None
-            and self.empty()
-            and self.websocket.write_frames(frames)
-        )
+        return self._writer_is_idle and self._websocket is not None and self._websocket.write_frames(frames)
 
     def discard(self) -> None:
         """Drop what waits: nobody will read it."""
@@ -101,3 +134,7 @@ class SendQueue(asyncio.Queue[Any]):
 
 def _size(item: Any) -> int:
     return item.size if isinstance(item, ReadyPacket) else 0
+
+
+def _nobody() -> None:
+    """Whoever polls comes by himself."""

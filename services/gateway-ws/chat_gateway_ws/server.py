@@ -46,6 +46,8 @@ log = get_logger(__name__)
 
 CLOSE_SECONDS = 2.0
 NAMESPACE = "/"
+#: What the library keeps of the request of each session, and nobody reads.
+NO_ENVIRON: dict[str, Any] = {}
 #: Whose client does not read, or is one too many, is cut without a farewell.
 ABRUPT = frozenset({SLOW, CROWDED_OUT})
 
@@ -72,6 +74,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
             ping_timeout=settings.ping_timeout_seconds,
             max_http_buffer_size=settings.max_frame_bytes,
             http_compression=False,
+            monitor_clients=False,  # `Heartbeats` does it
             cookie=None,
         )
         self._connect_timeout = settings.connect_timeout_seconds
@@ -107,6 +110,10 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
         """Return all sockets, whoever they belong to."""
         return list(self.eio.sockets.values())
 
+    def forget(self, socket: GuardedSocket) -> None:
+        """Let go of a closed socket."""
+        self.eio.sockets.pop(socket.sid, None)
+
     def close(self, eio_sid: str, reason: CloseReason) -> None:
         """Close a socket soon; what was queued before is sent first, unless the client does not read."""
         CLOSED.labels(reason.code).inc()
@@ -139,6 +146,7 @@ class ChatServer(socketio.AsyncServer):  # type: ignore[misc] # the library is n
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
         GuardedSocket.adopt(self.eio.sockets[eio_sid], environ)
         await super()._handle_eio_connect(eio_sid, environ)
+        self.environ[eio_sid] = NO_ENVIRON
         self._begin_handshake(eio_sid)
         asyncio.get_running_loop().call_later(self._connect_timeout, self._expire, eio_sid)
 

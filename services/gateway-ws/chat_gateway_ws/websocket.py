@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.protocol import State
+
+from chat_gateway_ws.light import LightEvent, LightQueue
 
 
 class ShortcutWebSocket(WebSocketsSansIOProtocol):
@@ -16,6 +19,16 @@ class ShortcutWebSocket(WebSocketsSansIOProtocol):
     on_text: Callable[[str], bool] | None = None
     """Takes a text right where it arrives. What it refuses goes the ordinary way, and so does all that
     follows until this is set again."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.queue = LightQueue()  # type: ignore[assignment] # has all that is used of the other
+        self.writable = LightEvent(is_set=True)  # type: ignore[assignment]
+
+    def forget_handshake(self) -> None:
+        """Let go of the request that opened this WebSocket, with its headers: nobody asks for it again."""
+        self.request = self.response = None  # type: ignore[assignment]
+        self.scope["headers"] = []
 
     def write_frames(self, frames: bytes) -> bool:
         """Write whole, unmasked frames, unless the client is behind or the connection is about to end.

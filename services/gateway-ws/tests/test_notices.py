@@ -25,7 +25,7 @@ class Client:
     def __init__(self, user_id: str) -> None:
         self.writes: list[bytes] = []
         queue = SendQueue()
-        queue.websocket, queue.writer_is_idle = self, True
+        queue.lead_to(self, lambda: None)
         limits, bucket = SendLimits(1_000, 1_000_000), TokenBucket(1, 1)
         self.connection = Connection(
             f"eio-{user_id}", Identity(user_id, "session", 0), queue, limits, bucket, lambda *_: None

@@ -1,7 +1,5 @@
 """What may be written past the queue, and what has to wait in it."""
 
-import asyncio
-
 import pytest
 from chat_gateway_ws.send_queue import SendQueue
 from chat_gateway_ws.wire import Block, ReadyPacket
@@ -28,8 +26,7 @@ def websocket() -> WebSocket:
 @pytest.fixture
 def queue(websocket: WebSocket) -> SendQueue:
     queue = SendQueue()
-    queue.websocket = websocket
-    queue.writer_is_idle = True
+    queue.lead_to(websocket, lambda: None)
     return queue
 
 
@@ -60,22 +57,37 @@ def test_nothing_overtakes_what_waits(queue: SendQueue, websocket: WebSocket) ->
 def test_nothing_overtakes_what_was_taken_out_and_is_not_written_yet(
     queue: SendQueue, websocket: WebSocket
 ) -> None:
-    queue.writer_is_idle = False
+    queue.put_nowait(FIRST)
+    assert queue.get_nowait() is FIRST
     assert not queue.send(SECOND)
     assert websocket.written == []
+    assert queue.get_nowait() is SECOND
+    queue.written()
+    assert queue.send(FIRST)
 
 
-async def test_nothing_overtakes_what_a_writer_was_woken_for(queue: SendQueue, websocket: WebSocket) -> None:
-    taking = asyncio.create_task(queue.get())
-    await asyncio.sleep(0)
-    websocket.keeps_up = False
-    queue.send(FIRST)
-    websocket.keeps_up = True
-    assert not queue.send(SECOND)
-    assert await taking is FIRST
+def test_a_writer_starts_for_what_waits_and_only_one_at_a_time(websocket: WebSocket) -> None:
+    queue, starts = SendQueue(), []
+    queue.put_nowait(FIRST)
+    queue.lead_to(websocket, lambda: starts.append(queue.qsize()))
+    queue.put_nowait(SECOND)
+    assert starts == [1]
+    queue.discard()
+    queue.written()
+    queue.put_nowait(None)
+    assert starts == [1, 1]
 
 
 def test_a_polling_client_has_only_the_queue() -> None:
     queue = SendQueue()
     assert not queue.send(FIRST)
     assert queue.get_nowait() is FIRST
+
+
+async def test_memory_is_counted_until_it_is_taken() -> None:
+    queue = SendQueue()
+    queue.put_nowait(FIRST)
+    queue.put_nowait(None)
+    assert queue.waiting_size == FIRST.size
+    assert await queue.get() is FIRST
+    assert (queue.waiting_size, queue.taken) == (0, 1)

@@ -23,6 +23,9 @@ class RawSocket:
         """`headers` go into the handshake, such as `Origin`."""
         self.on_frame: Callable[[str], None] = lambda _frame: None
         """Called with each text frame as it arrives."""
+        self.answers_heartbeats = True
+        self.heartbeats = 0
+        """How many arrived."""
         self._url = f"{url}/socket.io/?EIO=4&transport=websocket"
         self._headers = headers
         self._http: aiohttp.ClientSession | None = None
@@ -112,7 +115,10 @@ class RawSocket:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 continue
             if message.data == PING:
-                await self._socket.send_str(PONG)
+                self.heartbeats += 1
+                self._changed.set()
+                if self.answers_heartbeats:
+                    await self._socket.send_str(PONG)
                 continue
             self.frames.append(message.data)
             self.on_frame(message.data)
