@@ -31,6 +31,8 @@ PACE_SECONDS = 0.02
 """Between two requests of a lane when they are full: a request costs as much as many messages in it."""
 FULL_BATCH = 16
 """Messages in a request from which on the next one keeps its whole distance; with fewer, less of it."""
+LEAST_PACE = 0.4
+"""The part of the distance that is always kept; nobody waits who comes after a quiet while."""
 DEADLINE_SECONDS = 8.0
 MIN_SECONDS = 1.0
 """A message with less time than this is not sent: a request has the time of its oldest message."""
@@ -75,7 +77,7 @@ class _Lane:
 
     def left(self, size: int) -> None:
         """A request with so many messages leaves now."""
-        self.next_at = time.monotonic() + PACE_SECONDS * min(1.0, size / FULL_BATCH)
+        self.next_at = time.monotonic() + PACE_SECONDS * max(LEAST_PACE, min(1.0, size / FULL_BATCH))
 
 
 class SendBatcher:
