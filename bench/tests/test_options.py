@@ -9,7 +9,7 @@ from chat_bench.percentiles import latency_of
 from chat_bench.site import clients_of
 from chat_bench.sizes import Sizes
 from chat_bench.targets.target import Ground
-from chat_bench.workloads.talk import common_rate, half_rate
+from chat_bench.workloads.talk import compared_rate, half_rate
 from made_up import talk
 
 KNOWN = ("rooms", "hall", "storm")
@@ -57,13 +57,13 @@ def test_shapes_are_those_that_the_report_speaks_of() -> None:
 
 
 def test_rates_of_comparison() -> None:
-    """Processor time is compared where everybody is well."""
-    found = {"chat": talk(4_000, 10, 1, 1), "node": talk(1_000, 10, 1, 1)}
-    assert (half_rate(found), common_rate(found)) == (500, 500)
-    found["stock"] = talk(600, 10, 1, 1)
-    assert (half_rate(found), common_rate(found)) == (500, 300)
+    """Processor time is compared where Node is well, among those that hold that rate."""
+    found = {"chat": talk(4_000, 10, 1, 1), "node": talk(1_000, 10, 1, 1), "stock": talk(400, 10, 1, 1)}
+    assert half_rate(found) == 500
+    assert [compared_rate(found, name) for name in found] == [500, 500, 0]
     del found["node"]
-    assert (half_rate(found), common_rate(found)) == (0, 300)
+    assert half_rate(found) == 0
+    assert [compared_rate(found, name) for name in found] == [200, 200]
 
 
 def test_percentiles_by_nearest_rank() -> None:

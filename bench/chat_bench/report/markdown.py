@@ -70,7 +70,7 @@ def _talk_parts(name: str, found: Mapping[str, Talk]) -> list[str]:
         limits_table(found),
         "At half of the rate that the careful Node peer holds:",
         half_table(found),
-        "Processor time at a rate that all hold:",
+        "Processor time at one rate, of those that hold it:",
         cost_table(found),
         spenders_table(found),
     ]

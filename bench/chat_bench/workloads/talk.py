@@ -15,7 +15,8 @@ from chat_bench.workloads.workload import Pass
 Report = Callable[[str], None]
 
 COMMON_SHARE = 0.5
-"""The rate at which processor time is compared, as a share of what the weakest target holds."""
+"""Where the Node peer was not measured: the rate at which processor time is compared, as a share of what the
+weakest target holds."""
 RECONNECTS = 5
 REST_SECONDS = 2.0
 """For a server to get done with arrivals, or with what it did not manage."""
@@ -63,15 +64,12 @@ class TalkWorkload:
         talk = found.get(site.target.name)
         if talk is None:
             return
-        half, common = half_rate(found), common_rate(found)
+        half, common = half_rate(found), compared_rate(found, site.target.name)
         async with self._crowd(site) as generator:
             if common:  # neither cold caches nor a cold compiler are what is compared
                 await self._try(site, generator, Rung(common, is_quick=True))
             at_half = await self._hold(site, generator, half) if half else None
-            if at_half is not None and half == common:
-                at_common: Step | None = at_half
-            else:
-                at_common = await self._hold(site, generator, common) if common else None
+            at_common = (at_half or await self._hold(site, generator, common)) if common else None
         found[site.target.name] = talk.model_copy(update={"at_half": at_half, "at_common": at_common})
 
     @asynccontextmanager
@@ -119,12 +117,15 @@ def half_rate(found: dict[str, Talk]) -> float:
     return rounded(found[NODE].capacity / 2) if NODE in found else 0
 
 
-def common_rate(found: dict[str, Talk]) -> float:
-    """Return a rate that all targets hold with ease: the half of Node's where that is one."""
+def compared_rate(found: dict[str, Talk], name: str) -> float:
+    """Return the rate at which a target's processor time is compared, 0 when it does not hold that one.
+
+    It is half of what the Node peer holds. Down at a rate that the weakest holds, all that is seen is what
+    idle processes cost. Without the peer it is what all hold with ease.
+    """
     weakest = min((talk.capacity for talk in found.values() if talk.capacity), default=0)
-    half = half_rate(found)
-    share = rounded(weakest * COMMON_SHARE)
-    return half if 0 < half <= share else share
+    rate = half_rate(found) or rounded(weakest * COMMON_SHARE)
+    return rate if found[name].capacity >= rate else 0
 
 
 def is_in_order(step: Step) -> bool:
