@@ -45,9 +45,7 @@ class LogFiller:
         return [self._document(seq) for seq in range(first, last + 1)]
 
     def _document(self, seq: int) -> dict[str, Any]:
-        document = self._draft(seq).document(seq, self._begun + timedelta(milliseconds=seq))
-        del document["pub"]  # or the sweep would publish it
-        return document
+        return self._draft(seq).document(seq, self._begun + timedelta(milliseconds=seq))
 
     def _draft(self, number: int) -> Draft:
         key = MessageKey(self._sender_ids[number % len(self._sender_ids)], f"stored-{number}")

@@ -255,7 +255,10 @@ class RoomAppender:
         for draft, place in zip(drafts, places, strict=True):
             self._remember(draft.key, place, draft.body_hash)
             draft.stored(place)
-        entries = [committed_entry(draft, place) for draft, place in zip(drafts, places, strict=True)]
+        entries = [
+            committed_entry(draft, place, has_flag=place is places[0])
+            for draft, place in zip(drafts, places, strict=True)
+        ]
         self._parts.on_committed(entries)
 
     def _remember(self, key: MessageKey, place: Placed, body_hash: bytes) -> None:

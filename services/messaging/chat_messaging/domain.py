@@ -18,7 +18,8 @@ MESSAGE = "message"
 REST_SEND = "message:rest"
 """The rate that limits sending over REST; the gateway limits its sockets itself."""
 PENDING = 0
-"""Value of `pub` while an entry still has to be published; afterwards the field is gone."""
+"""Value of `pub` while entries still have to be published: this one, and the `more` that follow it and were
+inserted with it. Afterwards both fields are gone."""
 FRAME_HEAD = '42["new-message",'
 
 
@@ -91,7 +92,7 @@ class Draft:
         return len(self.cipher["ct"]) + 300
 
     def document(self, seq: int, created_at: datetime) -> dict[str, Any]:
-        """Return the log entry, which is its own outbox row."""
+        """Return the log entry, without the flag that makes it an outbox row."""
         return {
             "_id": self.message_id,
             "roomId": ObjectId(self.room_id),
@@ -102,7 +103,6 @@ class Draft:
             "cipher": self.cipher,
             "bodyHash": self.body_hash,
             "ts": created_at,
-            "pub": PENDING,
         }
 
     def stored(self, placed: Placed, *, duplicate: bool = False) -> None:
@@ -139,6 +139,8 @@ class Committed:
     room_id: str
     sender_id: str
     frame: str
+    has_flag: bool = False
+    """Its document says that it, and those behind it, still have to be published."""
 
 
 def failed(error: ChatError) -> SendResult:
@@ -181,8 +183,16 @@ def places_behind(head: int, drafts: Sequence[Draft]) -> list[Placed]:
 
 
 def documents_of(drafts: Sequence[Draft], places: Sequence[Placed]) -> list[dict[str, Any]]:
-    """Return drafts as entries at these places."""
-    return [draft.document(place.seq, place.created_at) for draft, place in zip(drafts, places, strict=True)]
+    """Return drafts as entries at these places, the first with the flag for all of them.
+
+    An insert keeps their order, so when any of them is stored the flag is. One flag for each would have
+    every entry written twice, and be a quarter of what a message costs at high rates.
+    """
+    documents = [
+        draft.document(place.seq, place.created_at) for draft, place in zip(drafts, places, strict=True)
+    ]
+    documents[0] |= {"pub": PENDING, "more": len(documents) - 1}
+    return documents
 
 
 def last_deadline(drafts: Sequence[Draft]) -> float:
@@ -190,10 +200,10 @@ def last_deadline(drafts: Sequence[Draft]) -> float:
     return max(draft.deadline for draft in drafts)
 
 
-def committed_entry(draft: Draft, placed: Placed) -> Committed:
+def committed_entry(draft: Draft, placed: Placed, *, has_flag: bool = False) -> Committed:
     """Return what is published of a draft that found its place."""
     frame = frame_of(message_view(draft.room_id, draft.key, draft.body, placed))
-    return Committed(placed, draft.room_id, draft.key.sender_id, frame)
+    return Committed(placed, draft.room_id, draft.key.sender_id, frame, has_flag)
 
 
 def by_room(entries: Iterable[Committed]) -> dict[str, list[Committed]]:

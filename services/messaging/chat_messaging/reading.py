@@ -49,12 +49,21 @@ class Reader:
         views = await self._views(room_id, await self._store.after(room_id, seq, limit))
         return [(view["seq"], frame_of(view)) for view in views]
 
-    async def committed(self, room_id: str, entries: Sequence[Document]) -> list[Committed]:
-        """Return stored entries of a room as they are published."""
-        return [
-            Committed(placed_of(entry), room_id, view["senderId"], frame_of(view))
-            for entry, view in zip(entries, await self._views(room_id, entries), strict=True)
+    async def unpublished(self, flagged: Document) -> tuple[list[Committed], bool]:
+        """Return what the flag of an entry stands for, and whether all of that is there.
+
+        Raises:
+            DecryptionFailed: the key of the room does not open.
+            PyMongoError: MongoDB is away.
+        """
+        room_id, more = str(flagged["roomId"]), flagged.get("more", 0)
+        entries = await self._store.after(room_id, flagged["seq"] - 1, more + 1) if more else [flagged]
+        views = await self._views(room_id, entries)
+        committed = [
+            Committed(placed_of(entry), room_id, view["senderId"], frame_of(view), has_flag=not number)
+            for number, (entry, view) in enumerate(zip(entries, views, strict=True))
         ]
+        return committed, len(committed) > more
 
     async def _views(self, room_id: str, entries: Sequence[Document]) -> list[dict[str, Any]]:
         if not entries:

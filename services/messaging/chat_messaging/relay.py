@@ -58,8 +58,15 @@ class Relay:
     async def _relay_waiting(self) -> None:
         self._wake.clear()
         while self._waiting:
-            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
-            await self.relay(batch)
+            await self.relay(self._take())
+
+    def _take(self) -> list[Committed]:
+        """Take the next entries, with all that a flag stands for: it is cleared with them."""
+        waiting, end = self._waiting, MAX_BATCH
+        while end < len(waiting) and not waiting[end].has_flag:
+            end += 1
+        batch, self._waiting = waiting[:end], waiting[end:]
+        return batch
 
     async def relay(self, entries: Sequence[Committed]) -> bool:
         """Publish and clear the flags; tell whether both worked."""
@@ -67,7 +74,7 @@ class Relay:
         try:
             await self._bus.publish(_events(entries))
             self._crash_points.passing("before_flag")
-            await self._store.mark_published([entry.placed.message_id for entry in entries])
+            await self._store.mark_published([entry.placed.message_id for entry in entries if entry.has_flag])
         except (Unavailable, PyMongoError) as error:
             PUBLISH_FAILURES.labels("rabbitmq").inc(len(entries))
             log.warning("relay left to the sweep", entries=len(entries), error=repr(error)[:200])

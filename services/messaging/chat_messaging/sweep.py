@@ -1,7 +1,7 @@
 """Publishes what a process committed and did not live, or did not manage, to publish."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import groupby
 
 from chat_shared.contracts.base import utc_now
 from chat_shared.crypto import DecryptionFailed
@@ -9,6 +9,7 @@ from chat_shared.lifecycle import TaskSet, run_forever
 from chat_shared.logging import get_logger
 from chat_shared.mongo import Document, Mongo
 
+from chat_messaging.domain import Committed
 from chat_messaging.fanout import Fanout
 from chat_messaging.metrics import OUTBOX_AGE, OUTBOX_DEPTH, SWEPT
 from chat_messaging.reading import Reader
@@ -22,6 +23,12 @@ LEASE = "sweep"
 LEASE_DURATION = timedelta(seconds=10)
 PAUSE_SECONDS = 2.0
 BATCH = 500
+"""Flags of one round."""
+MAX_ENTRIES = 2_000
+"""Entries from which on the rest of a round comes in the next one."""
+LATE_INSERT = timedelta(seconds=30)
+"""Where entries of an insert are missing they may still come, from a server that was slow: until then their
+flag stays. It is longer than any insert may take."""
 
 
 class Sweep:
@@ -63,29 +70,40 @@ class Sweep:
         left_out: set[str] = set()
         while await self._leases.hold(LEASE, LEASE_DURATION):
             now = utc_now()
-            entries = await self._store.pending(now, self._after, BATCH, left_out)
-            OUTBOX_DEPTH.set(len(entries))
-            OUTBOX_AGE.set(_age(entries, now))
-            if not entries or not await self._publish(entries, left_out):
+            flagged = await self._store.pending(now, self._after, BATCH, left_out)
+            OUTBOX_DEPTH.set(sum(1 + entry.get("more", 0) for entry in flagged))
+            OUTBOX_AGE.set(max((_age(entry, now) for entry in flagged), default=timedelta()).total_seconds())
+            if not flagged or not await self._publish(flagged, left_out, now):
                 return
 
-    async def _publish(self, entries: list[Document], left_out: set[str]) -> bool:
+    async def _publish(self, flagged: list[Document], left_out: set[str], now: datetime) -> bool:
         """Publish room by room, in the order of `seq`; tell whether it is worth going on.
 
-        A room whose key does not open is added to `left_out`: the rooms behind it must not wait for it.
+        A room that has to wait is added to `left_out`: the rooms behind it must not wait with it.
         """
-        committed = []
-        for room_id, of_room in groupby(entries, key=lambda entry: str(entry["roomId"])):
+        committed: list[Committed] = []
+        for entry in flagged:
+            room_id = str(entry["roomId"])
+            if len(committed) >= MAX_ENTRIES:
+                break
+            if room_id in left_out:
+                continue
             try:
-                committed += await self._reader.committed(room_id, list(of_room))
+                entries, is_whole = await self._reader.unpublished(entry)
             except DecryptionFailed:
                 log.error("room not published: its key does not open", room_id=room_id)
                 left_out.add(room_id)
+                continue
+            if not is_whole and _age(entry, now) < LATE_INSERT:
+                left_out.add(room_id)
+                entries = [replace(each, has_flag=False) for each in entries]
+            committed += entries
         done = await self._fanout.publish(committed) and await self._relay.relay(committed)
         if done:
             SWEPT.inc(len(committed))
         return done
 
 
-def _age(entries: list[Document], now: datetime) -> float:
-    return max(((now - entry["ts"]).total_seconds() for entry in entries), default=0.0)
+def _age(entry: Document, now: datetime) -> timedelta:
+    age: timedelta = now - entry["ts"]
+    return age

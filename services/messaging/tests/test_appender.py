@@ -102,14 +102,21 @@ async def stored(process: Process, room_id: str) -> list[dict[str, Any]]:
 
 
 def require_dense(entries: list[dict[str, Any]], count: int) -> None:
+    """Every number is there, and a flag stands for every entry: here nobody clears any."""
     assert [entry["seq"] for entry in entries] == list(range(1, count + 1))
+    flagged = [range(entry["seq"], entry["seq"] + 1 + entry["more"]) for entry in entries if "pub" in entry]
+    assert {seq for stretch in flagged for seq in stretch} >= set(range(1, count + 1))
 
 
 async def test_numbers_are_dense_in_the_order_of_arrival(process: Process, room_id: str) -> None:
     results = await asyncio.gather(*(process.send(room_id, text=str(number)) for number in range(1200)))
     assert [result.seq for result in results] == list(range(1, 1201))
-    require_dense(await stored(process, room_id), 1200)
+    entries = await stored(process, room_id)
+    require_dense(entries, 1200)
     assert [entry.placed.seq for entry in process.committed] == list(range(1, 1201))
+    with_flag = [entry.placed.seq for entry in process.committed if entry.has_flag]
+    assert with_flag == [entry["seq"] for entry in entries if "pub" in entry]
+    assert len(with_flag) < 10
 
 
 async def test_rooms_with_long_messages_do_not_share_one_huge_insert(

@@ -1,8 +1,10 @@
 """What the log has, on its way to other services: through a real broker."""
 
 import secrets
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import pytest
 from bson import ObjectId
 from chat_messaging.crash_points import CrashPoints
 from chat_messaging.domain import Committed, Placed
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 SENDER = str(ObjectId())
 
 
-def entry(room_id: str, seq: int) -> Committed:
-    return Committed(Placed(ObjectId(), seq, utc_now()), room_id, SENDER, "42[]")
+def entry(room_id: str, seq: int, *, has_flag: bool = True) -> Committed:
+    return Committed(Placed(ObjectId(), seq, utc_now()), room_id, SENDER, "42[]", has_flag)
 
 
 async def _nothing() -> None:
@@ -53,3 +55,27 @@ async def test_rooms_share_an_event_and_each_keeps_its_order(stack: "Stack") -> 
     assert [len(event.rooms) for event in heard] == [EVENT_ROOMS, 1]
     assert [room.room_id for event in heard for room in event.rooms] == rooms
     assert all([entry.seq for entry in room.entries] == [1, 2] for event in heard for room in event.rooms)
+
+
+async def test_a_flag_is_cleared_with_all_that_it_stands_for(
+    stack: "Stack", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat_messaging.relay.MAX_BATCH", 2)
+    relay = Relay(
+        RoomLogStore(Mongo(stack.mongo_url, "test_relay")), Bus(stack.amqp_url, source="test"), CrashPoints()
+    )
+    relayed: list[list[int]] = []
+
+    async def note(entries: Sequence[Committed]) -> bool:
+        relayed.append([each.placed.seq for each in entries])
+        return True
+
+    monkeypatch.setattr(relay, "relay", note)
+    room_id = str(ObjectId())
+    relay.enqueue([entry(room_id, seq, has_flag=seq in (1, 5, 6)) for seq in range(1, 9)])
+    await relay.start()
+    try:
+        await eventually(lambda: sum(map(len, relayed)) == 8)
+    finally:
+        await relay.stop()
+    assert relayed == [[1, 2, 3, 4], [5, 6, 7, 8]]

@@ -11,7 +11,7 @@ import pytest
 from bson import ObjectId
 from chat_messaging.crash_points import CrashPoints
 from chat_messaging.domain import Body, MessageKey
-from chat_messaging.fanout import Fanout
+from chat_messaging.fanout import Fanout, head_key
 from chat_messaging.reading import Reader
 from chat_messaging.relay import Relay
 from chat_messaging.room_keys import RoomKeys
@@ -54,8 +54,10 @@ class Parts:
             after_seconds=1,
         )
 
-    async def leave_behind(self, room_id: str, count: int, *, age: timedelta = timedelta(minutes=1)) -> None:
-        """Store entries as a process that died right after it had stored them."""
+    async def leave_behind(
+        self, room_id: str, count: int, *, age: timedelta = timedelta(minutes=1), missing: int = 0
+    ) -> None:
+        """Store entries as a process that died right after it had stored them, the last ones not at all."""
         key = await self.keys.for_writing(room_id)
         plaintext, entries = Body("x", "text", None).to_bytes(), []
         for seq in range(1, count + 1):
@@ -71,9 +73,9 @@ class Parts:
                     "cipher": key.seal(room_id, message_id, message_key, plaintext),
                     "bodyHash": key.hash(message_key, plaintext),
                     "ts": utc_now() - age,
-                    "pub": 0,
                 }
             )
+        entries[0] |= {"pub": 0, "more": count + missing - 1}
         await self.log.insert(entries, timeout=10)
 
     async def pending(self) -> set[str]:
@@ -108,6 +110,33 @@ async def test_a_room_whose_key_does_not_open_keeps_no_other_waiting(
     await parts.sweep.start()
     try:
         await eventually(lambda: _only(parts, locked), timeout=10)
+    finally:
+        await parts.sweep.stop()
+
+
+async def test_a_flag_stands_for_all_that_was_inserted_with_it(parts: Parts) -> None:
+    room_id = str(ObjectId())
+    await parts.leave_behind(room_id, 7)
+    await parts.sweep.start()
+    try:
+        await eventually(lambda: _none(parts), timeout=10)
+    finally:
+        await parts.sweep.stop()
+    assert await parts.redis.client.get(head_key(room_id)) == b"7"
+
+
+async def test_a_flag_stays_while_a_slow_insert_may_still_bring_the_rest(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, behind = f"{1:024x}", f"{2:024x}"
+    await parts.leave_behind(slow, 3, age=timedelta(seconds=10), missing=2)
+    await parts.leave_behind(behind, 3, age=timedelta(seconds=10))
+    await parts.sweep.start()
+    try:
+        await eventually(lambda: _only(parts, slow), timeout=10)
+        assert await parts.redis.client.get(head_key(slow)) == b"3"
+        monkeypatch.setattr("chat_messaging.sweep.LATE_INSERT", timedelta(seconds=5))
+        await eventually(lambda: _none(parts), timeout=10)
     finally:
         await parts.sweep.stop()
 

@@ -38,7 +38,7 @@ async def missing_effects(
             behind = await _behind(client, heads)
             assert not behind, f"{len(behind)} rooms are not as far as their logs: {behind[:3]}"
             pending = await client["chat_messaging"]["room_log"].count_documents({"pub": 0})
-            assert not pending, f"{pending} entries still wait to be published"
+            assert not pending, f"{pending} flags still wait for their entries to be published"
             waiting = {name: n for name, n in (await queue_depths(amqp_url, dead=False)).items() if n}
             assert not waiting, f"queues are not empty: {waiting}"
             return True

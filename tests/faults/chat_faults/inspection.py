@@ -35,7 +35,8 @@ async def metric(api: ApiClient, rig: Rig, names: Iterable[str], metric_name: st
 async def unpublished(rig: Rig) -> int:
     """Return how many entries of the log are still to be published."""
     async with _mongo(rig) as client:
-        return await client["chat_messaging"]["room_log"].count_documents({"pub": 0})
+        flags = client["chat_messaging"]["room_log"].find({"pub": 0}, {"more": 1})
+        return sum([1 + flag.get("more", 0) async for flag in flags])
 
 
 async def drop_sweep_lease(rig: Rig) -> None:

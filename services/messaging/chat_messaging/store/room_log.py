@@ -178,7 +178,7 @@ class RoomLogStore:
     async def pending(
         self, now: datetime, after: timedelta, limit: int, without_rooms: Collection[str] = ()
     ) -> list[Document]:
-        """Return committed entries that were not published within `after`, in the order of their rooms.
+        """Return committed entries whose flag is older than `after`, in the order of their rooms.
 
         An entry from the future is one of them: whose clock is ahead may be gone, and to publish twice is no
         harm.
@@ -197,7 +197,8 @@ class RoomLogStore:
 
     async def mark_published(self, message_ids: Sequence[ObjectId]) -> None:
         """Clear outbox flags; a flag that comes back after a failover only means one more publish."""
-        await self._flags.update_many({"_id": {"$in": list(message_ids)}}, {"$unset": {"pub": ""}})
+        flags = {"pub": "", "more": ""}
+        await self._flags.update_many({"_id": {"$in": list(message_ids)}}, {"$unset": flags})
 
     async def delete_room(self, room_id: str, batch: int = 1_000) -> None:
         """Delete all entries of a room, in batches that other work fits between."""
