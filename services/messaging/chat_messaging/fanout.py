@@ -1,6 +1,6 @@
 """The fast way to sockets: ready-made frames through Redis, in `seq` order, at most once.
 
-Lost here is not lost: an entry keeps its outbox flag until it was published, and gateways compare heads.
+Lost here is not lost: the outbox flag stays until an entry was published, and gateways compare heads.
 """
 
 import asyncio
