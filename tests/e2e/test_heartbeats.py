@@ -9,6 +9,7 @@ import aiohttp
 import orjson
 import pytest
 from chat_shared.testing import NewRoom, NewUser, RawSocket, User, eventually
+from yarl import URL
 
 if TYPE_CHECKING:
     from chat_local.process import ManagedProcess
@@ -55,6 +56,14 @@ class Polling:
             if answer.status != 200:
                 raise ConnectionError(text)
             return text
+
+    async def begin_poll(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Send a poll; return its connection, on which nothing but the answer will come."""
+        address = URL(self._url)
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(f"GET {address.raw_path_qs} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        return reader, writer
 
     async def post(self, packets: str) -> None:
         """Send packets."""
@@ -170,3 +179,48 @@ async def test_one_of_two_websockets_takes_over(
         received.append(await first.receive_str())
     assert not first.closed
     await first.close()
+
+
+async def test_a_websocket_that_says_nothing_does_not_stay(
+    gateway: "ManagedProcess", http: aiohttp.ClientSession, new_user: NewUser
+) -> None:
+    polling = Polling(gateway.url, http)
+    await polling.open(await new_user())
+    silent = await http.ws_connect(f"{gateway.url}/socket.io/?EIO=4&transport=websocket&sid={polling.sid}")
+    half_way = await polling.come_over(gateway.url)
+
+    async def keep_polling() -> None:
+        while True:
+            if "2" in (await polling.poll()).split("\x1e"):
+                await polling.post("3")
+
+    alive = asyncio.create_task(keep_polling())
+    async with asyncio.timeout(20):
+        for websocket in (silent, half_way):
+            assert (await websocket.receive()).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+    assert not alive.done()
+    alive.cancel()
+    assert await sockets_of(gateway, http) == 1
+
+
+async def test_a_poll_that_was_forgotten_takes_nothing_from_the_websocket(
+    gateway: "ManagedProcess", http: aiohttp.ClientSession, new_user: NewUser
+) -> None:
+    polling = Polling(gateway.url, http)
+    await polling.open(await new_user())
+    forgotten = [await polling.begin_poll() for _ in range(2)]
+    websocket = await http.ws_connect(f"{gateway.url}/socket.io/?EIO=4&transport=websocket&sid={polling.sid}")
+    await websocket.send_str("2probe")
+    await websocket.send_str("5")  # without waiting for the answer, and for the end of the polls
+    assert await websocket.receive_str() == "3probe"
+    for number in range(3):
+        await websocket.send_str(f'42{number}["nonsense"]')
+        while not (await websocket.receive_str()).startswith(f"43{number}["):
+            pass
+    assert not websocket.closed
+    for reader, writer in forgotten:
+        _, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+        _length, packets, *_ = body.split("\r\n")  # it comes in chunks
+        assert set(packets.split("\x1e")) <= {"6", "2"}
+        writer.close()
+    await websocket.close()

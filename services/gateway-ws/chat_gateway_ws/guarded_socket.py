@@ -77,7 +77,7 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
     async def _upgrade_websocket(self, environ: dict[str, Any]) -> Any:
         if self.upgraded:
             raise OSError("the session has a WebSocket already")
-        websocket = environ["asgi.send"].__self__
+        websocket = getattr(environ["asgi.send"], "__self__", None)
         assert isinstance(websocket, ShortcutWebSocket)  # noqa: S101 - what the gateway's server is made with
         return await WebSocket(partial(self._serve_websocket, environ, websocket), self.server)(environ)
 
@@ -113,9 +113,15 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
         """
         try:
             async with asyncio.timeout(self.server.ping_interval + self.server.ping_timeout):
-                packet = await self.queue.get()
+                await self.queue.filled()
         except (TimeoutError, asyncio.CancelledError):
-            raise QueueEmpty from None
+            if not self.upgraded:
+                raise QueueEmpty from None
+        if self.upgraded:
+            return [
+                engine_packet.Packet(engine_packet.NOOP)
+            ]  # a poll that was forgotten; the rest is not its
+        packet = self.queue.get_nowait()
         if packet is None:
             return []
         packets, size = [packet], sys.getsizeof(packet.data)

@@ -4,6 +4,8 @@ One walk over all of them every second, in place of a timer for each. It counts 
 pause of this very process nobody is late.
 """
 
+import math
+
 from chat_shared.lifecycle import TaskSet, run_forever
 from chat_shared.logging import get_logger
 
@@ -20,7 +22,7 @@ class Heartbeats:
     def __init__(self, server: ChatServer, timeout_seconds: float) -> None:
         """`timeout_seconds`: how long an answer may take."""
         self._server = server
-        self._walks = timeout_seconds / WALK_SECONDS
+        self._walks = math.ceil(timeout_seconds / WALK_SECONDS)
         self._tasks = TaskSet()
 
     async def start(self) -> None:

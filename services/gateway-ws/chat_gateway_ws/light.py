@@ -49,7 +49,7 @@ class LightEvent:
 
 
 class LightQueue(Generic[T]):
-    """An unbounded queue. Several may wait for an item; who of them gets it is not said."""
+    """An unbounded queue. Several may wait for an item; whose it is, is not said before."""
 
     __slots__ = ("_arrived", "_items")
 
@@ -92,6 +92,10 @@ class LightQueue(Generic[T]):
 
     async def get(self) -> T:
         """Take the oldest item, as soon as there is one."""
+        await self.filled()
+        return self.get_nowait()
+
+    async def filled(self) -> None:
+        """Return when something waits: it is there until somebody else has a turn."""
         while self._items is None:
             await self._arrived.wait()
-        return self.get_nowait()

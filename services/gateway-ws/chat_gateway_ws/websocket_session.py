@@ -35,21 +35,24 @@ class WebSocketSession:
         """Take over from a client's polls; tell whether it really came over (Engine.IO 4, «Upgrade»).
 
         Raises:
-            OSError: the WebSocket ended; the client goes on polling.
+            OSError: the WebSocket ended, or took too long; the client goes on polling.
             ValueError: it sent something that is not Engine.IO.
         """
-        client = self._client
-        client.upgrading = True  # polls are answered at once, with nothing
+        self._client.upgrading = True  # polls are answered at once, with nothing
         try:
-            probe = await self._next_packet()
-            if probe.packet_type != engine_packet.PING or probe.data != PROBE:
-                return False
-            await self._channel.send(engine_packet.Packet(engine_packet.PONG, PROBE).encode())
-            client.queue.put_nowait(engine_packet.Packet(engine_packet.NOOP))  # ends the poll under way
-            upgrade = await self._next_packet()
-            return upgrade.packet_type == engine_packet.UPGRADE and not client.upgraded
+            async with asyncio.timeout(self._client.server.ping_timeout):
+                return await self._comes_over()
         finally:
-            client.upgrading = False
+            self._client.upgrading = False
+
+    async def _comes_over(self) -> bool:
+        client, probe = self._client, await self._next_packet()
+        if probe.packet_type != engine_packet.PING or probe.data != PROBE:
+            return False
+        await self._channel.send(engine_packet.Packet(engine_packet.PONG, PROBE).encode())
+        client.queue.put_nowait(engine_packet.Packet(engine_packet.NOOP))  # ends the poll under way
+        upgrade = await self._next_packet()
+        return upgrade.packet_type == engine_packet.UPGRADE and not client.upgraded and not client.closing
 
     async def _next_packet(self) -> engine_packet.Packet:
         return engine_packet.Packet(encoded_packet=await self._channel.wait())
@@ -65,6 +68,8 @@ class WebSocketSession:
         self._client.queue.lead_to(self._websocket, self._start_writer)
         while True:
             await self._client.receive(await self._next_packet())
+            if not self._websocket.queue.empty():
+                await asyncio.sleep(0)  # one who sends a thousand packets at once does not stop all others
 
     async def end(self) -> None:
         """Write what waits, if the client still takes it, and close the WebSocket."""
@@ -79,11 +84,14 @@ class WebSocketSession:
         """Write what waits; after the None that ends a session nothing is written any more."""
         queue = self._client.queue
         try:
-            while (packet := queue.get_nowait()) is not None:
+            while not queue.empty():
+                packet = queue.get_nowait()
+                if packet is None:
+                    break
                 await self._channel.send(packet.encode())
-                if queue.empty():
-                    queue.written()
-                    return
+            else:
+                queue.written()
+                return
         except Exception:  # noqa: S110 - the client is gone, and whoever reads from it finds that out
             pass
         await self._channel.close()

@@ -139,18 +139,18 @@ class Fanout:
             self._on_published(entries)
 
     async def _raise_heads(self, heads: Mapping[str, int]) -> bool:
+        rooms, start = list(heads.items()), 0
         try:
             async with asyncio.timeout(PUBLISH_SECONDS):
-                rooms = list(heads.items())
-                for start in range(0, len(rooms), HEADS_BATCH):
-                    part = rooms[start : start + HEADS_BATCH]
+                while part := rooms[start : start + HEADS_BATCH]:
                     await self._raise(
                         keys=[head_key(room_id) for room_id, _ in part],
                         args=[HEAD_TTL_SECONDS, *(seq for _, seq in part)],
                     )
+                    start += len(part)
         except (RedisError, OSError, TimeoutError) as error:
-            self._remember_unraised(heads)
-            log.warning("heads not raised", rooms=len(heads), error=repr(error)[:200])
+            self._remember_unraised(dict(rooms[start:]))  # what was raised is done: there may be very many
+            log.warning("heads not raised", rooms=len(rooms) - start, error=repr(error)[:200])
             return False
         return True
 

@@ -13,7 +13,9 @@ APPEND_SECONDS = Histogram(
 APPEND_RETRIES = Counter("chat_append_retries_total", "Inserts that had to be repeated, by cause", ["cause"])
 APPENDED = Counter("chat_appended_total", "Entries committed")
 LOG_READS = Counter("chat_log_reads_total", "Reads of the room log in MongoDB", ["kind"])
-OUTBOX_DEPTH = Gauge("chat_outbox_depth", "Entries older than the sweep age that are not published")
+OUTBOX_DEPTH = Gauge(
+    "chat_outbox_depth", "Unpublished entries that the sweep has before it, of 500 inserts at most"
+)
 OUTBOX_AGE = Gauge("chat_outbox_age_seconds", "Age of the oldest of them")
 PUBLISH_FAILURES = Counter("chat_publish_failures_total", "Publishes left to the sweep", ["channel"])
 SWEPT = Counter("chat_swept_total", "Entries published by the sweep")

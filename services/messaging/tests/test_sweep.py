@@ -135,7 +135,7 @@ async def test_a_flag_stays_while_a_slow_insert_may_still_bring_the_rest(
     try:
         await eventually(lambda: _only(parts, slow), timeout=10)
         assert await parts.redis.client.get(head_key(slow)) == b"3"
-        monkeypatch.setattr("chat_messaging.sweep.LATE_INSERT", timedelta(seconds=5))
+        monkeypatch.setattr("chat_messaging.late_inserts.LATE_SECONDS", 0.0)
         await eventually(lambda: _none(parts), timeout=10)
     finally:
         await parts.sweep.stop()

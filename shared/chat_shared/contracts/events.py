@@ -5,9 +5,9 @@ processes published them; `rev` (a per-room counter) says which membership fact 
 A change to an event only adds fields; anything else is a new version with a new key.
 """
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from chat_shared.contracts.base import EntityId, Timestamp, WireModel, utc_now
 from chat_shared.ids import uuid7
@@ -129,6 +129,15 @@ class MessagesAppended(Event):
 
     key: ClassVar[str] = "messages.appended.v1"
     rooms: list[RoomAppended] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_one_room(cls, event: Any) -> Any:
+        """Read also the form that it had at first, with one room in it: some may wait in a queue."""
+        if isinstance(event, dict) and "rooms" not in event and "entries" in event:
+            of_room = {key: event.get(key) for key in ("roomId", "entries")}
+            return {"rooms": [of_room], **{key: event[key] for key in event.keys() - of_room.keys()}}
+        return event
 
 
 class MediaUploaded(Event):

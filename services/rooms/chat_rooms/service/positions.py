@@ -1,6 +1,7 @@
 """Unread messages: what was written, and how far each member has read."""
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from chat_shared.bus.consumer import is_transient
@@ -58,6 +59,13 @@ class _Batch:
             self.own_messages[key] = max(self.own_messages.get(key, 0), entry.seq)
 
 
+def _batch_of(rooms: Iterable[RoomAppended]) -> _Batch:
+    batch = _Batch()
+    for room in rooms:
+        batch.add(room)
+    return batch
+
+
 class ActivityWriter:
     """Moves rooms forward for appended messages, many events with one write.
 
@@ -99,21 +107,26 @@ class ActivityWriter:
                 raise
 
     async def _store_alone(self, event: MessagesAppended) -> None:
-        """Store one room after the other, and raise what went wrong with one of them.
+        """Store an event by itself, and where that does not work one of its rooms after the other.
 
-        Where that is for a while only it comes first: an event that is set aside is not tried again.
+        A failure for a while only ends it: the event is tried again, which it is not once it is set aside.
         """
-        failure: Exception | None = None
-        for room in event.rooms:
-            batch = _Batch()
-            batch.add(room)
+        try:
+            await self._store(_batch_of(event.rooms))
+        except Exception as error:
+            if is_transient(error):
+                raise
+            await self._store_by_room(event.rooms, error)
+
+    async def _store_by_room(self, rooms: Sequence[RoomAppended], failure: Exception) -> None:
+        for room in rooms:
             try:
-                await self._store(batch)
+                await self._store(_batch_of([room]))
             except Exception as error:
-                if failure is None or is_transient(error):
-                    failure = error
-        if failure is not None:
-            raise failure
+                if is_transient(error):
+                    raise
+                failure = error
+        raise failure
 
     async def _store(self, batch: _Batch) -> None:
         await self._positions.advance(batch.rooms, batch.own_messages)
