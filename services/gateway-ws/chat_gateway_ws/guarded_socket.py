@@ -117,10 +117,8 @@ class GuardedSocket(engineio.async_socket.AsyncSocket):  # type: ignore[misc] # 
         except (TimeoutError, asyncio.CancelledError):
             if not self.upgraded:
                 raise QueueEmpty from None
-        if self.upgraded:
-            return [
-                engine_packet.Packet(engine_packet.NOOP)
-            ]  # a poll that was forgotten; the rest is not its
+        if self.upgraded:  # this poll was forgotten, and what waits is not for it
+            return [engine_packet.Packet(engine_packet.NOOP)]
         packet = self.queue.get_nowait()
         if packet is None:
             return []
