@@ -30,9 +30,8 @@ class LoopHealth:
         """Begin to measure."""
         LOOP_LAG.set_function(self.worst)
         loop = asyncio.get_running_loop()
-        LOOP_TASKS.set_function(
-            lambda: len(asyncio.all_tasks(loop))
-        )  # to count thousands is not for each beat
+        # Asked for when somebody reads it: there may be thousands, too many to count with each beat.
+        LOOP_TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
         self._tasks.spawn(self._beat(), name="loop-health")
 
     async def stop(self) -> None:

@@ -49,7 +49,7 @@ class LightEvent:
 
 
 class LightQueue(Generic[T]):
-    """An unbounded queue. Several may wait for an item; whose it is, is not said before."""
+    """An unbounded queue. Several may wait for an item; which of them gets it is not defined."""
 
     __slots__ = ("_arrived", "_items")
 

@@ -70,10 +70,9 @@ class _Lane:
     async def turn(self) -> None:
         """Return when the next request may leave: at once after a quiet while, or where answers take long."""
         await asyncio.sleep(0)  # what arrives in the same turn of the loop shares the request
+        # While this one waits, another request may leave with all that waited: then it is not its turn yet.
         while not self.is_slow and (seconds := self.next_at - time.monotonic()) > 0:  # noqa: ASYNC110 - a pause
-            await asyncio.sleep(
-                seconds
-            )  # then look again: another request may have left with all that waited
+            await asyncio.sleep(seconds)
 
     def left(self, size: int) -> None:
         """A request with so many messages leaves now."""
