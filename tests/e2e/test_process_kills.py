@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from chat_shared.instances import Instances
 from chat_shared.testing import ApiClient, NewRoom, NewUser, User, eventually
 from chat_shared.testing.careful_client import CarefulClient
 from chat_shared.testing.delivery_checker import check_delivery
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from chat_local.process import ManagedProcess
     from chat_local.stack import Stack
 
-ROOMS = 6
+ROOMS_PER_HOME = 3
 CLIENTS = 6
 HEAL_SECONDS = 30
 FROZEN_SECONDS = 25
@@ -67,11 +68,22 @@ class Load:
         check_delivery([client.history for client in self.clients], log).require_clean()
 
 
+async def rooms_of_every_home(stack: "Stack", new_room: NewRoom, users: list[User]) -> list[str]:
+    """As many rooms at home with each messaging process: of six at random, one process has none too often."""
+    urls = [process.url for process in stack.instances("messaging")]
+    homes, by_home = Instances(urls), dict[str, list[str]]((url, []) for url in urls)
+    while any(len(room_ids) < ROOMS_PER_HOME for room_ids in by_home.values()):
+        room_id = (await new_room(users[0], *users[1:]))["id"]
+        by_home[homes.home(room_id)].append(room_id)
+    return [room_id for room_ids in by_home.values() for room_id in room_ids[:ROOMS_PER_HOME]]
+
+
 @asynccontextmanager
-async def load(api: ApiClient, url: str, new_user: NewUser, new_room: NewRoom) -> AsyncIterator[Load]:
+async def load(
+    stack: "Stack", api: ApiClient, url: str, new_user: NewUser, new_room: NewRoom
+) -> AsyncIterator[Load]:
     users = [await new_user() for _ in range(CLIENTS)]
-    rooms = [await new_room(users[0], *users[1:]) for _ in range(ROOMS)]
-    room_ids = [room["id"] for room in rooms]
+    room_ids = await rooms_of_every_home(stack, new_room, users)
     clients = [CarefulClient(url, user.id, user.access_token, room_ids) for user in users]
     try:
         await asyncio.gather(*(client.start() for client in clients))
@@ -118,7 +130,7 @@ async def test_messaging_dies_on_the_way_of_a_message(
 ) -> None:
     victim = restored.process("messaging-1")
     await crash_at(victim, point)
-    async with load(api, chat_url, new_user, new_room) as running:
+    async with load(restored, api, chat_url, new_user, new_room) as running:
         running.begin()
         async with asyncio.timeout(30):
             await victim.wait_exit()
@@ -132,7 +144,7 @@ async def test_messaging_dies_on_the_way_of_a_message(
 async def test_a_gateway_is_killed_under_load(
     restored: "Stack", api: ApiClient, chat_url: str, new_user: NewUser, new_room: NewRoom
 ) -> None:
-    async with load(api, chat_url, new_user, new_room) as running:
+    async with load(restored, api, chat_url, new_user, new_room) as running:
         running.begin()
         for name in ("gateway-ws-1", "gateway-ws-2"):
             await running.until_acked(100)
@@ -148,7 +160,7 @@ async def test_a_messaging_process_is_frozen_under_load(
 ) -> None:
     """Sends go on elsewhere after one deadline; what the thawed process inserts late changes nothing."""
     victim = restored.process("messaging-1")
-    async with load(api, chat_url, new_user, new_room) as running:
+    async with load(restored, api, chat_url, new_user, new_room) as running:
         running.begin()
         await running.until_acked(100)
         victim.kill(signal.SIGSTOP)
@@ -165,7 +177,7 @@ async def test_a_messaging_process_is_frozen_under_load(
 async def test_both_messaging_processes_are_killed_under_load(
     restored: "Stack", api: ApiClient, chat_url: str, new_user: NewUser, new_room: NewRoom
 ) -> None:
-    async with load(api, chat_url, new_user, new_room) as running:
+    async with load(restored, api, chat_url, new_user, new_room) as running:
         running.begin()
         for name in ("messaging-1", "messaging-2"):
             await running.until_acked(100)
@@ -179,7 +191,7 @@ async def test_every_gateway_and_messaging_process_is_restarted_under_load(
     restored: "Stack", api: ApiClient, chat_url: str, new_user: NewUser, new_room: NewRoom
 ) -> None:
     """A rolling restart: each process ends in order, one after the other."""
-    async with load(api, chat_url, new_user, new_room) as running:
+    async with load(restored, api, chat_url, new_user, new_room) as running:
         running.begin()
         for name in ("gateway-ws-1", "messaging-1", "gateway-ws-2", "messaging-2"):
             await running.until_acked(50)
