@@ -15,6 +15,7 @@ from chat_local.console import allow_many_sockets
 from chat_shared.testing import ApiClient
 
 from chat_faults.catalogue import CATALOGUE
+from chat_faults.elsewhere import MAX_MINUTES, verify_elsewhere
 from chat_faults.fault import Fault
 from chat_faults.report import details_of, line_of, summary_of, write_json
 from chat_faults.rig import start_rig
@@ -34,11 +35,19 @@ def main(
         str, typer.Option(help=f"Messages per second of {HIGH_RATE}; alone when no fault is named.")
     ] = "",
     load: Annotated[float, typer.Option(min=0.05, help="How much load, compared with the usual one.")] = 1.0,
+    url: Annotated[
+        str, typer.Option(help="Break nothing: only load, for MINUTES, on what runs there already.")
+    ] = "",
     keep: Annotated[bool, typer.Option(help="Keep data and logs of the rig.")] = False,
 ) -> None:
     """Break the system on purpose, under load, and check that nothing acknowledged was lost."""
     allow_many_sockets()
     logging.getLogger("engineio.client").setLevel(logging.CRITICAL)  # that we break connections is no news
+    if url:
+        if (length := float(minutes or 1)) > MAX_MINUTES:
+            raise typer.BadParameter(f"at most {MAX_MINUTES} minutes with a URL")
+        is_clean = asyncio.run(verify_elsewhere(url, length * 60, load, seed or "1", typer.echo))
+        raise typer.Exit(0 if is_clean else 1)
     faults = [each.scaled(load) for each in _choose(fault or (HIGH_RATE if rate else ""))]
     if rate:
         faults = [each.at_rate(float(rate)) if each.profile.crowd else each for each in faults]

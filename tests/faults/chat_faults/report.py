@@ -3,7 +3,7 @@
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,21 @@ def line_of(result: Result) -> str:
 
 def details_of(result: Result) -> list[str]:
     """Return findings and figures of one run, a line each."""
-    lines = [f"    ! {finding}" for finding in result.findings]
+    lines = [*findings_of(result.verdict, result.findings), *map(str, result.figures)]
+    return [f"    {line}" for line in lines]
+
+
+def findings_of(verdict: Verdict, findings: Sequence[str]) -> list[str]:
+    """Return what is wrong, a line each: all that was found, and some of each kind of the verdict."""
+    lines = [f"! {finding}" for finding in findings]
     for kind in KINDS:
-        lines += [f"    ! {kind}: {each}" for each in getattr(result.verdict, kind)[:SHOWN]]
-    return lines + [f"    {figure}" for figure in result.figures]
+        lines += [f"! {kind}: {each}" for each in getattr(verdict, kind)[:SHOWN]]
+    return lines
+
+
+def counts_line(counts: Mapping[str, int]) -> str:
+    """Return how many broken promises of each kind there are, in words."""
+    return ", ".join(f"{kind} {count}" for kind, count in counts.items())
 
 
 def summary_of(results: Sequence[Result]) -> str:
@@ -42,8 +53,7 @@ def summary_of(results: Sequence[Result]) -> str:
     missed = [(result, figure) for result in results for figure in result.figures if figure.met is False]
     lines = [
         f"{len(results)} runs of {len({result.fault.id for result in results})} faults, "
-        f"{sum(result.messages for result in results)} messages: "
-        + ", ".join(f"{kind} {count}" for kind, count in totals.items())
+        f"{sum(result.messages for result in results)} messages: " + counts_line(totals)
     ]
     lines += [f"broken: {_repeat(result)}" for result in broken]
     lines += [f"goal missed: {result.fault.id} seed {result.seed}: {figure}" for result, figure in missed]

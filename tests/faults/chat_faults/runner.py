@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from chat_shared.lifecycle import TaskSet
-from chat_shared.testing import ApiClient, User, eventually
-from chat_shared.testing.delivery_checker import Verdict, check_delivery
-from chat_shared.testing.room_log import read_log
+from chat_shared.testing import ApiClient, User
+from chat_shared.testing.delivery_checker import Verdict
 
 from chat_faults.effects import missing_effects
 from chat_faults.fault import Fault, Run
 from chat_faults.inspection import dead_letters
+from chat_faults.judging import HEAD_SECONDS, judge
 from chat_faults.load import Load, make_users
-from chat_faults.measure import Figure, behind, catch_up_times, longest_silence
+from chat_faults.measure import Figure, catch_up_times, longest_silence
 from chat_faults.rig import Rig
 from chat_faults.witness import Witness
 
@@ -26,9 +26,6 @@ WARM_SECONDS = 5.0
 AFTER_SECONDS = 3.0
 END_SECONDS = 30.0
 """How long after healing every message must have ended."""
-HEAD_SECONDS = 5.0
-"""How long after healing every member must have everything."""
-READ_SECONDS = 30.0
 REMOVAL_AFTER_SECONDS = (0.3, 3.0)
 """When, after the fault began, the witness is removed."""
 
@@ -119,22 +116,14 @@ class Runner:
             pass
 
     async def _check(self, run: Run, witness: Witness, result: Result) -> None:
-        log = await _read_logs(self._api, run.load)
-        heads = {room_id: len(entries) for room_id, entries in log.items()}
-        histories = run.load.histories
-        waits = [
-            client.wait_applied({room: heads[room] for room in client.positions}, HEAD_SECONDS * 2)
-            for client in run.load.clients
-        ]
-        for outcome in await asyncio.gather(*waits, return_exceptions=True):
-            run.require(not isinstance(outcome, BaseException), f"a member is behind: {outcome!s:.300}")
+        judgement = await judge(self._api, run.load)
         result.messages, result.repeats = _count(run)
-        # In a thread: while so many deliveries are compared, clients have heartbeats to answer.
-        result.verdict = await asyncio.to_thread(check_delivery, histories, log)
+        result.verdict = judgement.verdict
         result.verdict.leak = [*witness.leaks(), *run.leaks]
-        run.findings += behind(run.load.crowd_histories, heads)
+        run.findings += judgement.findings
         run.require(witness.removed_at is not None, "the removal of a member never succeeded")
-        run.findings += await missing_effects(self._rig.replica_set.url, self._rig.services.amqp_url, heads)
+        stores = (self._rig.replica_set.url, self._rig.services.amqp_url)
+        run.findings += await missing_effects(*stores, judgement.heads)
         dead = await dead_letters(self._rig)
         run.require(not dead, f"dead letters: {dead}")
         _common_figures(run)
@@ -149,25 +138,6 @@ def _describe(error: Exception, what: str) -> str:
 async def _remove(witness: Witness, api: ApiClient, after: float) -> None:
     await asyncio.sleep(after)
     await witness.remove(api)
-
-
-async def _read_logs(api: ApiClient, load: Load) -> dict[str, list[dict[str, Any]]]:
-    """Return the log of every room as a majority has it."""
-
-    async def read(room_id: str, owner: User) -> list[dict[str, Any]]:
-        entries: list[dict[str, Any]] | None = None
-
-        async def attempt() -> bool:
-            nonlocal entries
-            entries = await read_log(api, owner, room_id)
-            return True
-
-        await eventually(attempt, READ_SECONDS, f"the log of {room_id}")
-        assert entries is not None
-        return entries
-
-    logs = await asyncio.gather(*(read(room.id, room.owner) for room in load.all_rooms))
-    return {room.id: entries for room, entries in zip(load.all_rooms, logs, strict=True)}
 
 
 def _count(run: Run) -> tuple[int, int]:
