@@ -12,15 +12,18 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from chat_shared.contracts.envelope import Problem
+from chat_shared.effective_settings import effective_settings
 from chat_shared.error_handlers import install_error_handlers
 from chat_shared.errors import Unavailable
 from chat_shared.garbage import spare_what_stays
+from chat_shared.leaving import Leaving, LeavingServer
 from chat_shared.lifecycle import Component
 from chat_shared.logging import configure_logging, get_logger
 from chat_shared.loop_health import LoopHealth
 from chat_shared.metrics import metrics_endpoint
-from chat_shared.middleware import PreparationGate, RequestContextMiddleware
+from chat_shared.middleware import ROUTABLE_PATH, PreparationGate, RequestContextMiddleware
 from chat_shared.settings import KEEP_ALIVE_SECONDS, ServiceSettings
+from chat_shared.tracing import configure_tracing
 
 log = get_logger(__name__)
 
@@ -30,6 +33,7 @@ Check = Callable[[], Awaitable[None]]
 MAX_JSON_BODY = 256 * 1024
 CHECK_SECONDS = 2.0
 EXIT_BAD_SETTINGS = 2
+SHOW_SETTINGS = "config"
 
 
 def create_service_app(
@@ -41,6 +45,7 @@ def create_service_app(
     checks: Mapping[str, Check],
     is_prepared: Callable[[], bool] = lambda: True,
     max_body_size: int = MAX_JSON_BODY,
+    leaving: Leaving | None = None,
 ) -> FastAPI:
     """Return an app with everything a service of ours has besides its own routes.
 
@@ -49,7 +54,9 @@ def create_service_app(
         checks: name of a dependency -> raises when it is not usable; all of them make `/readyz`.
         is_prepared: false until the service may work at all (its indexes stand); 503 until then.
         max_body_size: bytes of a request body; larger is 413. A route may set its own.
+        leaving: the end of this process, for who does more then than to wait.
     """
+    leaving = leaving or Leaving(settings.drain_wait)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -73,16 +80,17 @@ def create_service_app(
         max_body_size=max_body_size,
         separate_input_output_schemas=False,
     )
+    app.state.leaving = leaving
     app.state.service_token = settings.service_token.get_secret_value()
     app.add_middleware(PreparationGate, is_prepared=is_prepared)
     install_error_handlers(app)
-    _add_probes(app, checks)
+    _add_probes(app, {**checks, "leaving": leaving.check}, leaving)
     _document_problems(app)
-    _wrap(app)
+    _wrap(app, leaving)
     return app
 
 
-def _add_probes(app: FastAPI, checks: Mapping[str, Check]) -> None:
+def _add_probes(app: FastAPI, checks: Mapping[str, Check], leaving: Leaving) -> None:
     async def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
@@ -91,7 +99,16 @@ def _add_probes(app: FastAPI, checks: Mapping[str, Check]) -> None:
         response.status_code = 200 if all(outcome == "ok" for outcome in outcomes) else 503
         return dict(zip(checks, outcomes, strict=True))
 
+    async def routez() -> dict[str, str]:
+        """Tell a load balancer whether to send anything here: 503 from the moment this process is to stop.
+
+        Unlike `/readyz` it asks for no dependency: all processes would leave at once.
+        """
+        await leaving.check()
+        return {"status": "routable"}
+
     app.add_api_route("/healthz", healthz, include_in_schema=False)
+    app.add_api_route(ROUTABLE_PATH, routez, include_in_schema=False)
     app.add_api_route("/readyz", readyz, include_in_schema=False)
     app.add_route("/metrics", metrics_endpoint, include_in_schema=False)
 
@@ -107,10 +124,10 @@ async def _outcome(check: Check) -> str:
     return "ok"
 
 
-def _wrap(app: FastAPI) -> None:
+def _wrap(app: FastAPI, leaving: Leaving) -> None:
     """Put the request context around everything, also around the framework's own outer layers."""
     build = app.build_middleware_stack
-    app.build_middleware_stack = lambda: RequestContextMiddleware(build())  # type: ignore[method-assign]
+    app.build_middleware_stack = lambda: RequestContextMiddleware(build(), leaving)  # type: ignore[method-assign]
 
 
 def _document_problems(app: FastAPI) -> None:
@@ -147,7 +164,7 @@ async def _serve(app: FastAPI, settings: ServiceSettings) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    await uvicorn.Server(config).serve()
+    await LeavingServer(config, app.state.leaving).serve()
 
 
 def load_settings(load: Callable[[], SettingsT]) -> SettingsT:
@@ -164,7 +181,7 @@ def run_service(
     create_app: Callable[[SettingsT], FastAPI],
     serve: Callable[[FastAPI, SettingsT], Awaitable[None]] = _serve,
 ) -> None:
-    """Run a service until SIGTERM: the whole of a `__main__`.
+    """Run a service until SIGTERM: the whole of a `__main__`; with `config` only show its settings.
 
     Exits with 2 and one line per setting when the settings are not usable.
 
@@ -174,7 +191,11 @@ def run_service(
         serve: runs the app; the gateway brings its own.
     """
     settings = load_settings(load)
+    if sys.argv[1:] == [SHOW_SETTINGS]:
+        sys.stdout.writelines(f"{name}={value}\n" for name, value in effective_settings(settings))
+        return
     configure_logging(settings.service, settings.instance, settings.log_level)
+    configure_tracing(settings)
 
     async def main() -> None:
         app = create_app(settings)
@@ -195,7 +216,8 @@ def _event_loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 def _explain(error: ValidationError | SettingsError) -> str:
     if isinstance(error, SettingsError):
-        return f"This service cannot start: {error}\n"
+        why = f": {error.__cause__}" if error.__cause__ else ""
+        return f"This service cannot start: {error}{why}\n"
     lines = []
     for problem in error.errors(include_input=False, include_url=False):
         name = ".".join(str(part) for part in problem["loc"])

@@ -10,12 +10,14 @@ import aiohttp
 import orjson
 from pydantic import BaseModel
 
+from chat_shared.discovery import Discovery
 from chat_shared.errors import ChatError, OutcomeUnknown, RemoteError, Unavailable
 from chat_shared.instances import Instances
 from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
-from chat_shared.metrics import INTERNAL_CALLS
+from chat_shared.metrics import INTERNAL_CALLS, begin_at_zero
 from chat_shared.request_context import DEADLINE_HEADER, REQUEST_ID_HEADER, request_id, seconds_left
+from chat_shared.tracing import TRACEPARENT, current_traceparent
 
 SERVICE_TOKEN_HEADER = "x-service-token"  # noqa: S105 - the header's name, not a token
 CONNECT_SECONDS = 1.0
@@ -46,15 +48,22 @@ class ServiceClient:
     """
 
     def __init__(self, target: str, urls: Sequence[str], service_token: str) -> None:
-        """`target` names the service in errors and metrics; `urls` are its instances' base URLs."""
+        """Args:
+        target: names the service in errors and metrics.
+        urls: its instances' base URLs, or names that they are found by (`discovery.BY_NAME`).
+        """
         self._target = target
-        self._instances = Instances(urls)
+        begin_at_zero(INTERNAL_CALLS, [target], ["ok", Unavailable.code, OutcomeUnknown.code])
+        self._instances = Instances([])
+        self._discovery = Discovery(urls, self._instances.replace)
+        self._instances.replace(self._discovery.current)
         self._token = service_token
         self._session: aiohttp.ClientSession | None = None
         self._probes = TaskSet()
 
     async def start(self) -> None:
-        """Open the connection pool."""
+        """Open the connection pool, and find the instances."""
+        await self._discovery.start()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=100, keepalive_timeout=30, ttl_dns_cache=10),
             headers={SERVICE_TOKEN_HEADER: self._token},
@@ -63,6 +72,7 @@ class ServiceClient:
 
     async def stop(self) -> None:
         """Close the connection pool."""
+        await self._discovery.stop()
         await self._probes.cancel()
         if self._session is not None:
             await self._session.close()
@@ -165,7 +175,7 @@ class ServiceClient:
             self._probes.spawn(self._probe_until_it_answers(url), name="instance-probe")
 
     async def _probe_until_it_answers(self, url: str) -> None:
-        while True:
+        while url in self._instances:
             await asyncio.sleep(AVOID_SECONDS)
             try:
                 await self._request_one(HTTPMethod.GET, url + PROBE_PATH, None, PROBE_SECONDS)
@@ -179,6 +189,8 @@ class ServiceClient:
         if self._session is None:
             raise Unavailable(f"{self._target} is not connected yet")
         headers = {DEADLINE_HEADER: str(int(timeout * 1000)), REQUEST_ID_HEADER: request_id()}
+        if (trace := current_traceparent()) is not None:
+            headers[TRACEPARENT] = trace
         if isinstance(body, bytes):
             headers["content-type"] = "application/json"
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)

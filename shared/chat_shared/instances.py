@@ -17,9 +17,18 @@ class Instances:
         self._avoided: set[str] = set()
         self._by_hash = lru_cache(maxsize=MAX_REMEMBERED)(self._ranked)
 
+    def __contains__(self, url: str) -> bool:
+        return url in self._urls
+
+    def replace(self, urls: Sequence[str]) -> None:
+        """Take other instances; keys whose instance is among both lists stay with it."""
+        self._urls = list(urls)
+        self._avoided &= set(urls)
+        self._by_hash.cache_clear()
+
     def home(self, key: str) -> str:
-        """Return the instance that a key belongs to, whatever state that one is in."""
-        return self._by_hash(key)[0]
+        """Return the instance that a key belongs to, whatever state that one is in; "" when there is none."""
+        return next(iter(self._by_hash(key)), "")
 
     def in_order(self, key: str | None) -> list[str]:
         """Return the instances in the order to try: by rendezvous hash of `key`, or at random.

@@ -1,5 +1,8 @@
 """Prometheus metrics that every service has; a service declares its own beside the code they measure."""
 
+from collections.abc import Iterable
+from itertools import product
+
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +27,18 @@ INTERNAL_CALLS = Counter(
 )
 LOOP_LAG = Gauge("chat_event_loop_lag_max_seconds", "By how much the event loop was late, worst of a minute")
 LOOP_TASKS = Gauge("chat_tasks", "Tasks of the event loop")
+
+
+def begin_at_zero(counter: Counter, *labels: Iterable[str]) -> None:
+    """Let a counter be there for these values of its labels before anything is counted.
+
+    A rate is made of two readings: without the zero before it, the first failure would be no rise at all.
+
+    Args:
+        labels: what is known of each label's values; every combination begins.
+    """
+    for values in product(*labels):
+        counter.labels(*values)
 
 
 async def metrics_endpoint(_request: Request) -> Response:

@@ -1,20 +1,27 @@
 """What wraps every request of a service: its id and deadline, its log line and metric."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chat_shared.error_handlers import problem_response
 from chat_shared.errors import ContentTooLarge, Unavailable
+from chat_shared.leaving import Leaving
 from chat_shared.logging import get_logger
 from chat_shared.metrics import HTTP_SECONDS
 from chat_shared.request_context import DEADLINE_HEADER, REQUEST_ID_HEADER, set_deadline, set_request_id
+from chat_shared.tracing import TRACEPARENT, begin, inside
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 log = get_logger(__name__)
 
 ROUTABLE_PATH = "/routez"
+INTERNAL = "/internal/"
 PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics", ROUTABLE_PATH})
 
 
@@ -40,8 +47,9 @@ class RequestContextMiddleware:
     It has to be the outermost layer: the framework's own error and body-limit layers answer without us.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, leaving: Leaving) -> None:
         self._app = app
+        self._leaving = leaving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -51,9 +59,10 @@ class RequestContextMiddleware:
         headers = dict(scope["headers"])
         request_id = set_request_id(headers.get(REQUEST_ID_HEADER.encode(), b"").decode("latin-1"))
         set_deadline(headers.get(DEADLINE_HEADER.encode(), b"").decode("latin-1") or None)
-        answer = _Answer(scope, receive, send, request_id)
+        answer = _Answer(scope, receive, send, request_id, is_last=self._leaving.has_begun)
         started = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        span = _begin_span(scope, headers)
+        with structlog.contextvars.bound_contextvars(request_id=request_id), inside(span):
             try:
                 await self._app(scope, receive, answer.send)
             except Exception:
@@ -62,12 +71,14 @@ class RequestContextMiddleware:
                     raise
             finally:
                 _record(scope, answer.status or 500, time.perf_counter() - started)
+                _describe(span, scope, answer.status or 500)
 
 
 class _Answer:
     """The response on its way out: gets our headers, and our body where the framework sends plain text."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str, *, is_last: bool) -> None:
+        """`is_last`: the connection ends with this answer, so that nobody is on it when the process ends."""
         self.status: int | None = None
         self._scope = scope
         self._receive = receive
@@ -76,6 +87,8 @@ class _Answer:
             (REQUEST_ID_HEADER.encode(), request_id.encode()),
             (b"x-content-type-options", b"nosniff"),
         ]
+        if is_last:
+            self._headers.append((b"connection", b"close"))
         self._replaced = False
 
     async def send(self, message: Message) -> None:
@@ -99,8 +112,28 @@ def _is_plain_413(message: Message) -> bool:
     return bool(message["status"] == ContentTooLarge.status and content_type.startswith(b"text/plain"))
 
 
+def _begin_span(scope: Scope, headers: Mapping[bytes, bytes]) -> "Span | None":
+    """Begin the span of a request: part of its caller's, or by chance the first one of a trace.
+
+    Only our own services are believed, which call what has no way in from outside: whoever may say that he
+    is traced can have everything traced.
+    """
+    path = scope["path"]
+    if path in PROBE_PATHS:
+        return None
+    parent = headers.get(TRACEPARENT.encode(), b"").decode("latin-1") if path.startswith(INTERNAL) else ""
+    return begin(scope["method"], parent or None)
+
+
+def _describe(span: "Span | None", scope: Scope, status: int) -> None:
+    if span is not None:
+        route = getattr(scope.get("route"), "path", "")
+        span.update_name(f"{scope['method']} {route}")
+        span.set_attribute("http.response.status_code", status)
+
+
 def _record(scope: Scope, status: int, seconds: float) -> None:
     route = getattr(scope.get("route"), "path", "")
     HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
-    if scope["path"] not in PROBE_PATHS and not (route.startswith("/internal/") and status < 400):
+    if scope["path"] not in PROBE_PATHS and not (route.startswith(INTERNAL) and status < 400):
         log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))

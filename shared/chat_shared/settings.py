@@ -10,12 +10,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+DRAIN_WAIT_SECONDS = {"production": 5.0, "development": 0.0}
 MIN_SECRET_LENGTH = 32
 MIN_SECRET_VARIETY = 10
 
 #: How long a server keeps an idle connection: longer than any of its clients does (Traefik 90 s, our own
 #: calls 30 s), so that it is never the server who closes one just when a request is on its way.
 KEEP_ALIVE_SECONDS = 120
+BASE_URLS = "Base URLs of {}, comma-separated; `dns+http://name:port` stands for all addresses of a name"
 _SAMPLE_WORDS = ("changeme", "change-me", "example", "secret", "password", "default")
 
 
@@ -87,19 +89,42 @@ class ServiceSettings(BaseSettings):
         "amqp://guest:guest@127.0.0.1:5672/", "CHAT_AMQP_URL", "RabbitMQ", also=("RABBITMQ_URL", "AMQP_URL")
     )
     auth_urls: Annotated[list[str], NoDecode] = setting(
-        ["http://127.0.0.1:8101"], "CHAT_AUTH_URLS", "Base URLs of auth, comma-separated"
+        ["http://127.0.0.1:8101"],
+        "CHAT_AUTH_URLS",
+        BASE_URLS.format("auth"),
     )
     rooms_urls: Annotated[list[str], NoDecode] = setting(
-        ["http://127.0.0.1:8102"], "CHAT_ROOMS_URLS", "Base URLs of rooms, comma-separated"
+        ["http://127.0.0.1:8102"],
+        "CHAT_ROOMS_URLS",
+        BASE_URLS.format("rooms"),
     )
     messaging_urls: Annotated[list[str], NoDecode] = setting(
-        ["http://127.0.0.1:8103"], "CHAT_MESSAGING_URLS", "Base URLs of messaging, comma-separated"
+        ["http://127.0.0.1:8103"],
+        "CHAT_MESSAGING_URLS",
+        BASE_URLS.format("messaging"),
     )
     media_urls: Annotated[list[str], NoDecode] = setting(
-        ["http://127.0.0.1:8104"], "CHAT_MEDIA_URLS", "Base URLs of media, comma-separated"
+        ["http://127.0.0.1:8104"],
+        "CHAT_MEDIA_URLS",
+        BASE_URLS.format("media"),
     )
     token_issuer: str = setting("chat-auth", "CHAT_TOKEN_ISSUER", "`iss` of access tokens")
     token_audience: str = setting("chat", "CHAT_TOKEN_AUDIENCE", "`aud` of access tokens")
+    otlp_url: str = setting(
+        "",
+        "CHAT_OTLP_URL",
+        "Base URL of an OpenTelemetry collector (OTLP over HTTP); without it nothing is traced",
+    )
+    trace_ratio: float = setting(
+        0.01, "CHAT_TRACE_RATIO", "Share of messages and requests that are traced", ge=0, le=1
+    )
+    drain_wait_seconds: float | None = setting(
+        None,
+        "CHAT_DRAIN_WAIT_SECONDS",
+        "How long load balancers have to notice that a process is to stop; default 5, in development 0",
+        ge=0,
+        le=60,
+    )
     shutdown_seconds: int = setting(
         10, "CHAT_SHUTDOWN_SECONDS", "How long requests may finish after SIGTERM", ge=1, le=300
     )
@@ -111,6 +136,13 @@ class ServiceSettings(BaseSettings):
     def __init__(self, **values: Any) -> None:
         secrets_dir = os.environ.get("CHAT_SECRETS_DIR")
         super().__init__(_secrets_dir=secrets_dir, **values)
+
+    @property
+    def drain_wait(self) -> float:
+        """Seconds for which a process that is to stop goes on as before, only not to be sent anything."""
+        if self.drain_wait_seconds is None:
+            return DRAIN_WAIT_SECONDS[self.environment]
+        return self.drain_wait_seconds
 
     @model_validator(mode="after")
     def _fill_in(self) -> Self:

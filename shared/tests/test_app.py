@@ -153,10 +153,10 @@ async def test_a_request_id_cannot_carry_anything_else(http: httpx2.AsyncClient)
 
 
 async def test_alive_and_ready_are_two_things(http: httpx2.AsyncClient, neighbours: Neighbours) -> None:
-    assert (await http.get("/readyz")).json() == {"neighbour": "ok"}
+    assert (await http.get("/readyz")).json() == {"neighbour": "ok", "leaving": "ok"}
     neighbours.away = True
     answer = await http.get("/readyz")
-    assert (answer.status_code, answer.json()) == (503, {"neighbour": "the neighbour is away"})
+    assert (answer.status_code, answer.json()) == (503, {"neighbour": "the neighbour is away", "leaving": "ok"})
     assert (await http.get("/healthz")).status_code == 200
 
 

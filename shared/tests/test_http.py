@@ -157,6 +157,22 @@ class TestInstances:
             instances.avoid(url)
         assert instances.in_order("room") == usual
 
+    def test_others_can_take_their_place(self) -> None:
+        instances = Instances(["http://a", "http://b", "http://c"])
+        keys = [f"room-{number}" for number in range(300)]
+        homes = {key: instances.home(key) for key in keys}
+        instances.avoid("http://a")
+        instances.replace(["http://b", "http://c", "http://d"])
+        stayed = [key for key in keys if instances.home(key) == homes[key]]
+        assert {homes[key] for key in stayed} == {"http://b", "http://c"}
+        assert len(stayed) > 100
+        assert "http://a" not in instances
+        instances.replace(["http://a", "http://b"])
+        assert instances.avoid("http://a") is True, "nothing was remembered of it"
+
+    def test_there_may_be_none(self) -> None:
+        assert (Instances([]).home("room"), Instances([]).in_order("room")) == ("", [])
+
     def test_the_only_one_is_never_avoided(self) -> None:
         assert Instances(["http://a"]).avoid("http://a") is False
 

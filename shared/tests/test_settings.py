@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from chat_shared.app import load_settings
 from chat_shared.settings import ServiceSettings, is_weak_secret
 from pydantic import ValidationError
 
@@ -59,3 +60,13 @@ def test_lists_are_comma_separated(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_secrets_do_not_show() -> None:
     settings = ServiceSettings(environment="development", service_token=STRONG)
     assert STRONG not in repr(settings)
+
+
+def test_a_secret_that_cannot_be_read_stops_the_program_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "chat_service_token").write_bytes(b"\xff")
+    monkeypatch.setenv("CHAT_SECRETS_DIR", str(tmp_path))
+    with pytest.raises(SystemExit):
+        load_settings(ServiceSettings)
+    assert "can't decode byte" in capsys.readouterr().err

@@ -11,13 +11,16 @@ import chat_auth.main
 import chat_auth.settings
 import chat_gateway_ws.close_reasons
 import chat_gateway_ws.main
+import chat_gateway_ws.metrics
 import chat_gateway_ws.settings
 import chat_media.main
 import chat_media.settings
 import chat_messaging.main
+import chat_messaging.metrics
 import chat_messaging.settings
 import chat_rooms.main
 import chat_rooms.settings
+import chat_shared.metrics
 import yaml
 from chat_faults.catalogue import CATALOGUE
 from chat_shared.settings import ServiceSettings
@@ -28,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from asyncapi import asyncapi_document
 from close_reasons_table import with_close_reasons
 from faults_table import with_faults
+from metrics_table import metrics_page
 from settings_table import settings_page
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +48,11 @@ SERVICES: dict[str, tuple[Callable[..., FastAPI], type[ServiceSettings]]] = {
     "media": (chat_media.main.create_app, chat_media.settings.Settings),
     "gateway-ws": (chat_gateway_ws.main.create_app, chat_gateway_ws.settings.Settings),
 }
+METRICS = {
+    "Every service": chat_shared.metrics,
+    "gateway-ws": chat_gateway_ws.metrics,
+    "messaging": chat_messaging.metrics,
+}
 
 
 async def documents() -> dict[str, str]:
@@ -53,6 +62,7 @@ async def documents() -> dict[str, str]:
     }
     files["shared/contracts/asyncapi.yaml"] = yaml.safe_dump(asyncapi_document(), sort_keys=True, width=110)
     files["docs/settings.md"] = settings_page({name: settings for name, (_, settings) in SERVICES.items()})
+    files["docs/metrics.md"] = metrics_page(METRICS)
     page = "docs/socket-protocol.md"
     files[page] = with_close_reasons((ROOT / page).read_text(), chat_gateway_ws.close_reasons.CLOSE_REASONS)
     page = "docs/guarantees.md"

@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from chat_shared.effective_settings import variable_names
 from chat_shared.settings import ServiceSettings
-from pydantic import AliasChoices, SecretStr
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 HEAD = """# Settings
@@ -33,12 +34,7 @@ def _rows(model: type[ServiceSettings], skip: set[str]) -> list[str]:
 
 
 def _names(name: str, field: FieldInfo) -> str:
-    alias = field.validation_alias
-    names = (
-        [str(choice) for choice in alias.choices]
-        if isinstance(alias, AliasChoices)
-        else [f"CHAT_{name.upper()}"]
-    )
+    names = variable_names(name, field)
     others = f" ({', '.join(f'`{other}`' for other in names[1:])})" if names[1:] else ""
     return f"`{names[0]}`{others}"
 

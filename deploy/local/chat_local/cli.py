@@ -1,9 +1,11 @@
-"""The command line: `chat up` runs everything, `chat doctor` tells what a machine lacks for it, `chat dlq`
-handles events that were set aside.
+"""The command line: `chat up` runs everything, `chat doctor` tells what a machine lacks for it, `chat config`
+shows the settings, `chat dlq` handles events that were set aside.
 """
 
 import asyncio
 import ipaddress
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +15,7 @@ from chat_local import dead_letter_commands
 from chat_local import doctor as checks
 from chat_local.console import run_in_foreground, say
 from chat_local.environment import environment
+from chat_local.services import MODULES
 from chat_local.stack import StackOptions
 
 DEFAULT_PORT = 8080
@@ -70,3 +73,20 @@ def doctor(
     for result in results:
         say(str(result))
     raise typer.Exit(0 if all(result.ok for result in results) else 1)
+
+
+@app.command()
+def config(
+    service: Annotated[str, typer.Argument(help="Of one service; of all when not given.")] = "",
+    state_dir: Annotated[Path, typer.Option(help="Folder with the secrets.")] = Path(".chat"),
+) -> None:
+    """Print what the settings come to in this environment; secrets are not shown."""
+    if service and service not in MODULES:
+        raise typer.BadParameter(f"{service} is not among {', '.join(MODULES)}")
+    defaults = {"CHAT_ENVIRONMENT": "development", "CHAT_SECRETS_DIR": str(state_dir / "secrets")}
+    failed = 0
+    for name in [service] if service else MODULES:
+        say(f"# {name}")
+        argv = [sys.executable, "-m", MODULES[name], "config"]
+        failed += subprocess.run(argv, env={**defaults, **environment()}, check=False).returncode != 0
+    raise typer.Exit(1 if failed else 0)

@@ -79,13 +79,11 @@ def _buffering() -> Config:
 def _balancer(service: str, urls: Sequence[str]) -> Config:
     config: Config = {
         "servers": [{"url": url} for url in urls],
-        # Asks whether the process lives, not whether its dependencies do: with MongoDB or Redis away all
+        # Asks whether the process lives and stays, not for its dependencies: with MongoDB or Redis away all
         # instances would leave at once, and clients would meet a bare 503 instead of the service's answer.
-        "healthCheck": {"path": "/healthz", "interval": "2s", "unhealthyInterval": "500ms", "timeout": "2s"},
+        "healthCheck": {"path": "/routez", "interval": "1s", "unhealthyInterval": "500ms", "timeout": "2s"},
     }
     if service == "gateway-ws":
-        # A gateway that drains lives for a while and takes nobody any more.
-        config["healthCheck"] |= {"path": "/routez", "interval": "1s"}
         # The requests of one long-polling session have to meet one process.
         cookie = {"name": STICKY_COOKIE, "httpOnly": True, "sameSite": "lax", "path": "/socket.io"}
         config["sticky"] = {"cookie": cookie}

@@ -115,6 +115,7 @@ class AppendedEntry(WireModel):
     seq: int
     sender_id: EntityId
     created_at: Timestamp
+    trace: str | None = Field(None, description="`traceparent`, where the message is traced")
 
 
 class RoomAppended(WireModel):

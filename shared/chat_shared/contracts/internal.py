@@ -98,6 +98,7 @@ class SendItem(WireModel):
     message_type: MessageType
     image_url: str | None = None
     client_message_id: str
+    trace: str | None = Field(None, description="`traceparent`, where the message is traced")
 
 
 class SendBatch(WireModel):
