@@ -144,7 +144,7 @@ async def test_sockets_leave_one_after_the_other_with_a_closing_frame(
 async def is_unready(url: str) -> bool:
     """Tell whether a gateway says that it goes away, while it still answers."""
     async with aiohttp.ClientSession() as http, http.get(f"{url}/readyz") as answer:
-        return answer.status == 503 and "draining" in (await answer.json())["drain"]
+        return answer.status == 503 and "about to stop" in (await answer.json())["leaving"]
 
 
 async def test_a_second_signal_ends_the_waiting(own_stack: "Stack", new_user: NewUser) -> None:

@@ -12,7 +12,7 @@ from chat_shared.tokens import Identity
 
 from chat_gateway_ws.close_reasons import SLOW, CloseReason
 from chat_gateway_ws.light import LightQueue
-from chat_gateway_ws.metrics import CONNECTIONS
+from chat_gateway_ws.metrics import CONNECTIONS, USERS
 from chat_gateway_ws.send_queue import SendLimits, SendQueue
 from chat_gateway_ws.wire import Block, ReadyPacket
 
@@ -186,7 +186,7 @@ class Connections:
         self._by_socket[connection.eio_sid] = connection
         user = self._users.setdefault(connection.user_id, LocalUser(connection.user_id))
         user.connections.add(connection)
-        CONNECTIONS.set(len(self._by_socket))
+        self._count()
         return user
 
     def remove(self, eio_sid: str) -> Connection | None:
@@ -199,8 +199,12 @@ class Connections:
         user.connections.discard(connection)
         if not user.connections:
             del self._users[connection.user_id]
-        CONNECTIONS.set(len(self._by_socket))
+        self._count()
         return connection
+
+    def _count(self) -> None:
+        CONNECTIONS.set(len(self._by_socket))
+        USERS.set(len(self._users))
 
     def joined(self, user: LocalUser, room: UserRoom) -> bool:
         """Note a membership; tell whether it is news and not older than the end of it."""

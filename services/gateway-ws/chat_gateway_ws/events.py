@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chat_shared.contracts.internal import SendItem, SendResult
 from chat_shared.contracts.sockets import (
@@ -25,6 +25,7 @@ from chat_shared.errors import ChatError
 from chat_shared.ids import uuid7
 from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
+from chat_shared.tracing import begin, end, traceparent
 from pydantic import BaseModel, ValidationError
 
 from chat_gateway_ws.catch_up import CatchUp
@@ -35,6 +36,9 @@ from chat_gateway_ws.metrics import EVENTS
 from chat_gateway_ws.room_feeds import RoomFeeds
 from chat_gateway_ws.send_batcher import SendBatcher
 from chat_gateway_ws.wire import ack_frame, event_frame, sent_ack_frame
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 log = get_logger(__name__)
 
@@ -153,6 +157,7 @@ class Events:
         body = SendMessage.model_validate(payload)
         if connection.pending_sends >= self._max_pending_sends:
             raise Busy
+        span = begin("send_message", room=body.room_id)
         item = SendItem(
             room_id=body.room_id,
             sender_id=connection.user_id,
@@ -160,14 +165,18 @@ class Events:
             message_type=body.message_type,
             image_url=body.image_url,
             client_message_id=body.client_message_id or uuid7(),
+            trace=traceparent(span),
         )
         outcome = self._batcher.submit(item)
         connection.pending_sends += 1
-        outcome.add_done_callback(partial(self._sent, connection, reply))
+        outcome.add_done_callback(partial(self._sent, connection, reply, span))
 
-    def _sent(self, connection: Connection, reply: Reply, outcome: asyncio.Future[SendResult]) -> None:
+    def _sent(
+        self, connection: Connection, reply: Reply, span: "Span | None", outcome: asyncio.Future[SendResult]
+    ) -> None:
         connection.pending_sends -= 1
         result = outcome.result()
+        end(span, outcome=result.error.code if result.error else "stored")
         if result.error is not None:
             reply.failed(result.error.code, result.error.message, retryable=result.error.retryable)
         else:

@@ -6,6 +6,7 @@ from chat_shared.app import create_service_app
 from chat_shared.bus import Bus
 from chat_shared.http import ServiceClient
 from chat_shared.ids import uuid7
+from chat_shared.leaving import Leaving
 from chat_shared.redis import RedisConnection
 from chat_shared.sessions import SessionGuard
 from chat_shared.settings import KEEP_ALIVE_SECONDS
@@ -80,7 +81,8 @@ def create_app(settings: Settings) -> FastAPI:
     batcher = SendBatcher(messaging)
     catch_up = CatchUp(memberships, feeds, messaging.epoch)
     heads_beat = HeadsBeat(connections, feeds, messaging.epoch, interval_seconds=settings.heads_seconds)
-    drain = Drain(connections, wait_seconds=settings.drain_wait, window_seconds=settings.drain_window)
+    leaving = Leaving(settings.drain_wait)
+    drain = Drain(connections, leaving, window_seconds=settings.drain_window)
     events = Events(
         connections, feeds, batcher, catch_up, drain, max_pending_sends=settings.max_pending_sends
     )
@@ -120,9 +122,10 @@ def create_app(settings: Settings) -> FastAPI:
             watch,
             bus,
         ],
-        checks={"redis": redis.check, "subscription": feeds.subscriber.check, "drain": drain.check},
+        checks={"redis": redis.check, "subscription": feeds.subscriber.check},
+        leaving=leaving,
     )
-    app.include_router(api.create_router(drain))
+    app.include_router(api.create_router())
     app.state.chat_server = server
     app.state.drain = drain
     app.state.slow_readers = slow_readers

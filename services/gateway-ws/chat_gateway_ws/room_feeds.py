@@ -2,14 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import orjson
 from chat_shared.errors import ChatError
 from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
+from chat_shared.tracing import begin, end
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -18,7 +19,7 @@ from chat_gateway_ws.connections import Connection
 from chat_gateway_ws.metrics import ROOMS
 from chat_gateway_ws.notices import Notice, Notices, notices_in, room_channel, spread
 from chat_gateway_ws.recent import RecentBudget
-from chat_gateway_ws.room_feed import RoomFeed
+from chat_gateway_ws.room_feed import Entry, RoomFeed
 from chat_gateway_ws.subscriber import Subscriber
 
 log = get_logger(__name__)
@@ -187,9 +188,16 @@ class RoomFeeds:
         if feed is None:
             return
         content = orjson.loads(payload)
-        if isinstance(content, dict):
+        if isinstance(content, list):
+            self._take(feed, content)
+        elif "entries" in content:
+            with tracing_delivery(feed, content["traces"]):
+                self._take(feed, content["entries"])
+        else:
             spread(feed, notices_in(feed.room_id, content))
-        elif feed.receive(content):
+
+    def _take(self, feed: RoomFeed, entries: list[Entry]) -> None:
+        if feed.receive(entries):
             self._tasks.spawn(self._fill(feed), name="feed-fill")
 
     async def _fill(self, feed: RoomFeed, target: int = 0) -> None:
@@ -268,3 +276,14 @@ class RoomFeeds:
     def publish(self, room_id: str, frame: str, *, except_user: str) -> None:
         """Send a frame that is no log entry to a room on every gateway, soon; lost when Redis is away."""
         self._notices.publish([Notice(room_id, frame, except_user)])
+
+
+@contextmanager
+def tracing_delivery(feed: RoomFeed, traces: Mapping[str, str]) -> Iterator[None]:
+    """Trace what happens to these entries, each by the `traceparent` of its message."""
+    spans = [begin("deliver", parent, room=feed.room_id, seq=int(seq)) for seq, parent in traces.items()]
+    try:
+        yield
+    finally:
+        for span in spans:
+            end(span, sockets=len(feed.listeners))

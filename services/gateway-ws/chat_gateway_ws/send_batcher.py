@@ -17,9 +17,11 @@ from chat_shared.logging import get_logger
 
 from chat_gateway_ws.clients import MessagingClient
 from chat_gateway_ws.errors import Busy
-from chat_gateway_ws.metrics import SEND_BATCH
+from chat_gateway_ws.metrics import SEND_BATCH, SEND_SECONDS
 
 log = get_logger(__name__)
+
+SEND_WAITING, SEND_REQUEST = SEND_SECONDS.labels("waiting"), SEND_SECONDS.labels("request")
 
 MAX_BATCH = 500
 MAX_WAITING = 10_000
@@ -85,6 +87,9 @@ class SendBatcher:
     def __init__(self, messaging: MessagingClient) -> None:
         self._messaging = messaging
         self._lanes: dict[str, _Lane] = {}
+        """By instance."""
+        self._lane_of: dict[str, _Lane] = {}
+        """Where rooms have messages: when the instance of a room changes, those still come first."""
         self._waiting = 0
         self._tasks = TaskSet()
 
@@ -104,7 +109,7 @@ class SendBatcher:
         if self._waiting >= MAX_WAITING:
             raise Busy
         answer: asyncio.Future[SendResult] = asyncio.get_running_loop().create_future()
-        lane = self._lanes.setdefault(self._messaging.home(item.room_id), _Lane())
+        lane = self._lane(item.room_id)
         queue = lane.waiting.setdefault(item.room_id, deque())
         queue.append(_Waiting(item, answer, time.monotonic() + DEADLINE_SECONDS))
         self._waiting += 1
@@ -112,6 +117,12 @@ class SendBatcher:
             lane.requests += 1
             self._tasks.spawn(self._run(lane), name="send-lane")
         return answer
+
+    def _lane(self, room_id: str) -> _Lane:
+        if (lane := self._lane_of.get(room_id)) is None:
+            lane = self._lanes.setdefault(self._messaging.home(room_id), _Lane())
+            self._lane_of[room_id] = lane
+        return lane
 
     async def _run(self, lane: _Lane) -> None:
         """Send batch after batch until no room of the lane is free to go."""
@@ -128,6 +139,8 @@ class SendBatcher:
                     await self._send(batch)
                 finally:
                     lane.rooms_away -= rooms
+                    for room_id in rooms - lane.waiting.keys():
+                        del self._lane_of[room_id]
                     lane.is_slow = time.monotonic() - began > SLOW_SECONDS
         finally:
             lane.requests -= 1
@@ -150,8 +163,10 @@ class SendBatcher:
             return
         SEND_BATCH.observe(len(batch))
         timeout = min(waiting.deadline for waiting in batch) - time.monotonic()
+        SEND_WAITING.observe(DEADLINE_SECONDS - timeout)
         try:
-            answer = await self._messaging.send([waiting.item for waiting in batch], timeout=timeout)
+            with SEND_REQUEST.time():
+                answer = await self._messaging.send([waiting.item for waiting in batch], timeout=timeout)
             results = answer.results
         except ChatError as error:
             # A failure inside messaging says nothing about what it had stored before.

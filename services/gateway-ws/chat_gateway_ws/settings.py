@@ -8,7 +8,6 @@ from chat_gateway_ws.presence_store import PresenceRules
 CONNECTS_PER_SECOND = {"production": 200.0, "development": 5_000.0}
 #: In development everybody has the same address.
 HANDSHAKES_PER_ADDRESS = {"production": 100, "development": 2_000}
-DRAIN_WAIT_SECONDS = {"production": 5.0, "development": 0.0}
 DRAIN_SECONDS = {"production": 30.0, "development": 0.0}
 
 
@@ -97,13 +96,6 @@ class Settings(ServiceSettings):
         ge=0,
         le=300,
     )
-    drain_wait_seconds: float | None = setting(
-        None,
-        "CHAT_DRAIN_WAIT_SECONDS",
-        "How long load balancers have to notice before that; default 5, in development 0",
-        ge=0,
-        le=60,
-    )
     session_check_seconds: float = setting(
         25, "CHAT_SESSION_CHECK_SECONDS", "How often auth is asked whether sessions still live", ge=1, le=30
     )
@@ -138,13 +130,6 @@ class Settings(ServiceSettings):
     def handshakes_per_address(self) -> int:
         """Sessions of one client address that may be open without a CONNECT."""
         return self.max_handshakes_per_address or HANDSHAKES_PER_ADDRESS[self.environment]
-
-    @property
-    def drain_wait(self) -> float:
-        """Seconds for which a gateway that is to stop goes on as before, only not ready."""
-        if self.drain_wait_seconds is None:
-            return DRAIN_WAIT_SECONDS[self.environment]
-        return self.drain_wait_seconds
 
     @property
     def drain_window(self) -> float:

@@ -108,6 +108,26 @@ async def test_a_room_keeps_its_order_and_is_never_twice_under_way() -> None:
     assert endpoint.overlaps == 0
 
 
+async def test_a_room_whose_instance_changes_keeps_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = Endpoint()
+    homes = ["one"]
+    monkeypatch.setattr(MessagingClient, "home", lambda _self, _room_id: homes[-1])
+    async with serving(endpoint) as batcher:
+        endpoint.open.clear()
+        answers = [batcher.submit(item(ROOM_A, 0))]
+        await endpoint.arrived.wait()
+        for number in range(1, 4):
+            homes.append(f"another {number}")
+            answers.append(batcher.submit(item(ROOM_A, number)))
+        endpoint.open.set()
+        await asyncio.gather(*answers)
+        moved = batcher.submit(item(ROOM_A, 4))
+        await moved
+    sent = [number for batch in endpoint.batches for _, number in batch]
+    assert sent == [str(number) for number in range(5)]
+    assert endpoint.overlaps == 0
+
+
 async def test_a_stuck_room_does_not_stop_another() -> None:
     endpoint = Endpoint()
     endpoint.stuck_room = ROOM_A

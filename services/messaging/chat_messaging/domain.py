@@ -83,6 +83,8 @@ class Draft:
     answer: asyncio.Future[SendResult]
     maybe_stored: bool = False
     """An insert of it went unanswered: whatever refuses it now, it may be in the log."""
+    trace: str | None = None
+    """The `traceparent` of what the sender waits for, where that is traced."""
     repeats: list["Draft"] = field(default_factory=list)
     """The same message, sent again while this one is under way."""
 
@@ -141,6 +143,7 @@ class Committed:
     frame: str
     has_flag: bool = False
     """Its document says that it, and those behind it, still have to be published."""
+    trace: str | None = None
 
 
 def failed(error: ChatError) -> SendResult:
@@ -203,7 +206,7 @@ def last_deadline(drafts: Sequence[Draft]) -> float:
 def committed_entry(draft: Draft, placed: Placed, *, has_flag: bool = False) -> Committed:
     """Return what is published of a draft that found its place."""
     frame = frame_of(message_view(draft.room_id, draft.key, draft.body, placed))
-    return Committed(placed, draft.room_id, draft.key.sender_id, frame, has_flag)
+    return Committed(placed, draft.room_id, draft.key.sender_id, frame, has_flag, draft.trace)
 
 
 def by_room(entries: Iterable[Committed]) -> dict[str, list[Committed]]:

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from chat_messaging.crash_points import CrashPoints
 from chat_messaging.domain import Committed, by_room
 from chat_messaging.metrics import PUBLISH_FAILURES
+from chat_messaging.metrics import PUBLISH_SECONDS as PUBLISHING
 
 log = get_logger(__name__)
 
@@ -115,9 +116,9 @@ class Fanout:
         try:
             async with asyncio.timeout(PUBLISH_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
                 for room_id, of_room in by_room(entries).items():
-                    frames = [(entry.placed.seq, entry.frame) for entry in of_room]
-                    pipeline.publish(room_channel(room_id), orjson.dumps(frames))
-                await pipeline.execute()
+                    pipeline.publish(room_channel(room_id), _payload(of_room))
+                with PUBLISHING.time():
+                    await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             self._remember_unraised(_heads_of(entries))
             PUBLISH_FAILURES.labels("redis").inc(len(entries))
@@ -171,3 +172,10 @@ def _heads_of(entries: Sequence[Committed]) -> dict[str, int]:
     for entry in entries:
         heads[entry.room_id] = max(entry.placed.seq, heads.get(entry.room_id, 0))
     return heads
+
+
+def _payload(entries: Sequence[Committed]) -> bytes:
+    """Return what gateways get: entries with their `seq`, and whose delivery is traced."""
+    frames = [(entry.placed.seq, entry.frame) for entry in entries]
+    traces = {str(entry.placed.seq): entry.trace for entry in entries if entry.trace}
+    return orjson.dumps({"entries": frames, "traces": traces} if traces else frames)

@@ -1,6 +1,9 @@
 """What messaging counts."""
 
+from chat_shared.metrics import begin_at_zero
 from prometheus_client import Counter, Gauge, Histogram
+
+from chat_messaging.outcomes import Cause
 
 BATCH_SIZE = Histogram(
     "chat_append_batch_size", "Entries per insert", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
@@ -17,6 +20,14 @@ OUTBOX_DEPTH = Gauge(
     "chat_outbox_depth", "Unpublished entries that the sweep has before it, of 500 inserts at most"
 )
 OUTBOX_AGE = Gauge("chat_outbox_age_seconds", "Age of the oldest of them")
+PUBLISH_SECONDS = Histogram(
+    "chat_publish_seconds",
+    "Time until Redis has taken the frames of a batch",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
+)
 PUBLISH_FAILURES = Counter("chat_publish_failures_total", "Publishes left to the sweep", ["channel"])
 SWEPT = Counter("chat_swept_total", "Entries published by the sweep")
 UNREADABLE = Counter("chat_unreadable_total", "Entries whose ciphertext did not open")
+
+begin_at_zero(APPEND_RETRIES, (cause.name.lower() for cause in Cause if cause is not Cause.NOT_TRIED))
+begin_at_zero(PUBLISH_FAILURES, ("redis", "rabbitmq"))

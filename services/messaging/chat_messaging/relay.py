@@ -100,6 +100,7 @@ def _room(room_id: str, entries: Sequence[Committed]) -> RoomAppended:
                 seq=entry.placed.seq,
                 sender_id=entry.sender_id,
                 created_at=entry.placed.created_at,
+                trace=entry.trace,
             )
             for entry in entries
         ],

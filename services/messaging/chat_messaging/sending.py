@@ -3,12 +3,15 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 from bson import ObjectId
 from chat_shared.contracts.internal import MediaAttachment, SendItem, SendResult
 from chat_shared.errors import ChatError, OutcomeUnknown, Unavailable
 from chat_shared.logging import get_logger
 from chat_shared.request_context import seconds_left
+from chat_shared.tracing import begin, end, traceparent
 from pymongo.errors import PyMongoError
 
 from chat_messaging.appenders import Appenders
@@ -19,6 +22,9 @@ from chat_messaging.domain import Body, Draft, MessageKey, failed
 from chat_messaging.errors import ImageNotFound
 from chat_messaging.membership import Member, Memberships
 from chat_messaging.room_keys import RoomKeys
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 log = get_logger(__name__)
 
@@ -136,8 +142,12 @@ class Sending:
             return self._refused(image)
         if isinstance(room_key, ChatError):
             return self._refused(room_key)
+        span = begin("append", item.trace, room=item.room_id) if item.trace else None
         try:
             draft = self._seal(item, image, room_key, deadline)
+            if span is not None:
+                draft.trace = traceparent(span)
+                draft.answer.add_done_callback(partial(_appended, span))
             self._appenders.submit(draft)
         except ChatError as error:
             return self._refused(error)
@@ -162,3 +172,8 @@ class Sending:
             deadline=deadline,
             answer=asyncio.get_running_loop().create_future(),
         )
+
+
+def _appended(span: "Span", answer: asyncio.Future[SendResult]) -> None:
+    result = answer.result() if not answer.cancelled() else None
+    end(span, seq=result.seq or 0 if result else 0)

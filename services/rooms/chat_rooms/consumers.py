@@ -2,6 +2,7 @@
 
 from chat_shared.bus import Bus
 from chat_shared.contracts.events import Event, MessagesAppended, UserDeleted
+from chat_shared.tracing import begin, end
 
 from chat_rooms.service import Parts, leaving
 from chat_rooms.service.positions import ActivityWriter
@@ -12,7 +13,17 @@ def consume_events(bus: Bus, parts: Parts, activity: ActivityWriter) -> None:
 
     async def on_activity(event: Event) -> None:
         if isinstance(event, MessagesAppended):
-            await activity.record(event)
+            spans = [
+                begin("record activity", entry.trace, room=room.room_id)
+                for room in event.rooms
+                for entry in room.entries
+                if entry.trace
+            ]
+            try:
+                await activity.record(event)
+            finally:
+                for span in spans:
+                    end(span)
 
     async def on_account(event: Event) -> None:
         if isinstance(event, UserDeleted):
