@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer with venv; everything else is fetched into .venv. Start: make help
 .DEFAULT_GOAL := default
-.PHONY: default help setup run doctor test verify lint contracts bench clean js bench-native bench-peers
+.PHONY: default help setup run doctor test verify lint contracts bench images up upgrade down clean js bench-native bench-peers
 
 PORT ?= 8080
 GATEWAYS ?= 1
@@ -20,6 +20,15 @@ MANIFESTS := uv.lock $(wildcard pyproject.toml */pyproject.toml */*/pyproject.to
 PACKAGES := auth rooms messaging media gateway_ws shared local faults bench
 JS := tests/e2e/js
 NODE_PEER := bench/peers/node
+KUBERNETES := 1.32
+# What needs no kustomize to be complete; routes are resources of Traefik.
+MANIFESTS_OF_KUBERNETES := $(filter-out %/kustomization.yaml %/common.yaml %/routes.yaml,\
+  $(wildcard deploy/k8s/base/*.yaml deploy/k8s/overlays/*/*.yaml))
+SERVICES := auth rooms messaging media gateway-ws
+VERSION ?= dev
+SCALE ?=
+OBSERVE ?=
+COMPOSE := CHAT_VERSION=$(VERSION) docker compose -f deploy/docker-compose.yml $(if $(OBSERVE),--profile observe)
 
 export UV_PYTHON_DOWNLOADS := never
 # Node comes from the machine, or else from .venv/.node.
@@ -41,15 +50,19 @@ doctor: setup ## Tell what this machine lacks, and how to mend it
 test: lint js bench-peers ## Run every check; ARGS= goes to pytest, e.g. ARGS="services/auth -x"
 	$(BIN)/pytest $(ARGS)
 
-verify: setup ## Break the system under load and check that nothing is lost; options: FAULT=F04,F06 SEED=7 LOAD=0.5 MINUTES=20 RATE=1500
+verify: setup ## Break the system under load and check that nothing is lost; options: FAULT=F04,F06 SEED=7 LOAD=0.5 MINUTES=20 RATE=1500 URL=http://...
 	PYTHONPATH=examples/python $(BIN)/python -m chat_faults --fault="$(FAULT)" --seed="$(SEED)" --minutes="$(MINUTES)" \
-	  --load="$(LOAD)" --rate="$(RATE)"
+	  --load="$(LOAD)" --rate="$(RATE)" --url="$(URL)"
 
 lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy $(PACKAGES:%=-p chat_%)
 	$(BIN)/lint-imports
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/yamllint --config-file deploy/yamllint.yml deploy
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/docker-compose.yml
+	$(BIN)/kubernetes-validate --strict --quiet -k $(KUBERNETES) $(MANIFESTS_OF_KUBERNETES)
 
 contracts: setup ## Write shared/contracts from the models
 	PYTHONPATH=examples/python $(BIN)/python tests/contracts/generate.py
@@ -58,6 +71,23 @@ bench: setup ## Measure beside two peers; options: WORKLOADS=rooms,hall TARGETS=
 	@$(MAKE) --no-print-directory --keep-going bench-native bench-peers || echo "Without them only a part can be measured"
 	$(BIN)/python -m chat_bench --workloads="$(WORKLOADS)" --targets="$(TARGETS)" --gateways=$(GATEWAYS) \
 	  --messaging=$(MESSAGING) --seconds=$(SECONDS) --out=$(OUT) $(ARGS)
+
+images: ## Build the five images; options: VERSION=dev
+	@for service in $(SERVICES); do \
+	  docker build --quiet -f deploy/Dockerfile --build-arg SERVICE=$$service -t chat-$$service:$(VERSION) . || exit; done
+
+up: ## Run everything with docker compose; options: SCALE="gateway-ws=3 messaging=2" OBSERVE=1
+	@deploy/make-secrets.sh
+	@test -f deploy/.env || cp deploy/.env.example deploy/.env
+	$(COMPOSE) up --detach --build --wait $(SCALE:%=--scale %)
+	@echo "Chat is ready: $${CHAT_PUBLIC_URL:-http://localhost:8080}"
+
+upgrade: ## Replace one service's containers, the new ones first: SERVICE=rooms
+	$(COMPOSE) build --quiet $(SERVICE)
+	COMPOSE="$(COMPOSE)" deploy/upgrade.sh $(SERVICE)
+
+down: ## Stop what `make up` started; data stays
+	$(COMPOSE) --profile observe down
 
 clean: ## Remove data, logs and secrets of `make run`, and all caches
 	rm -rf .chat .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
