@@ -16,12 +16,12 @@ from chat_shared.effective_settings import effective_settings
 from chat_shared.error_handlers import install_error_handlers
 from chat_shared.errors import Unavailable
 from chat_shared.garbage import spare_what_stays
-from chat_shared.leaving import Leaving, LeavingServer
+from chat_shared.leaving import ROUTABLE_PATH, Leaving, LeavingServer
 from chat_shared.lifecycle import Component
 from chat_shared.logging import configure_logging, get_logger
 from chat_shared.loop_health import LoopHealth
 from chat_shared.metrics import metrics_endpoint
-from chat_shared.middleware import ROUTABLE_PATH, PreparationGate, RequestContextMiddleware
+from chat_shared.middleware import PreparationGate, RequestContextMiddleware
 from chat_shared.settings import KEEP_ALIVE_SECONDS, ServiceSettings
 from chat_shared.tracing import configure_tracing
 
@@ -84,13 +84,14 @@ def create_service_app(
     app.state.service_token = settings.service_token.get_secret_value()
     app.add_middleware(PreparationGate, is_prepared=is_prepared)
     install_error_handlers(app)
-    _add_probes(app, {**checks, "leaving": leaving.check}, leaving)
+    _add_probes(app, {**checks, "leaving": leaving.check})
+    _add_routez(app, leaving, is_prepared)
     _document_problems(app)
     _wrap(app, leaving)
     return app
 
 
-def _add_probes(app: FastAPI, checks: Mapping[str, Check], leaving: Leaving) -> None:
+def _add_probes(app: FastAPI, checks: Mapping[str, Check]) -> None:
     async def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
@@ -99,18 +100,24 @@ def _add_probes(app: FastAPI, checks: Mapping[str, Check], leaving: Leaving) -> 
         response.status_code = 200 if all(outcome == "ok" for outcome in outcomes) else 503
         return dict(zip(checks, outcomes, strict=True))
 
-    async def routez() -> dict[str, str]:
-        """Tell a load balancer whether to send anything here: 503 from the moment this process is to stop.
+    app.add_api_route("/healthz", healthz, include_in_schema=False)
+    app.add_api_route("/readyz", readyz, include_in_schema=False)
+    app.add_route("/metrics", metrics_endpoint, include_in_schema=False)
 
-        Unlike `/readyz` it asks for no dependency: all processes would leave at once.
-        """
+
+def _add_routez(app: FastAPI, leaving: Leaving, is_prepared: Callable[[], bool]) -> None:
+    """Tell load balancers whether to send anything here: from when this process may work until it is to stop.
+
+    Unlike `/readyz` this asks for no dependency: all processes would leave at once.
+    """
+
+    async def routez() -> dict[str, str]:
+        if not is_prepared():
+            raise Unavailable("The service is starting; try again")
         await leaving.check()
         return {"status": "routable"}
 
-    app.add_api_route("/healthz", healthz, include_in_schema=False)
     app.add_api_route(ROUTABLE_PATH, routez, include_in_schema=False)
-    app.add_api_route("/readyz", readyz, include_in_schema=False)
-    app.add_route("/metrics", metrics_endpoint, include_in_schema=False)
 
 
 async def _outcome(check: Check) -> str:

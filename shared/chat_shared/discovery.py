@@ -39,6 +39,8 @@ class Discovery:
         self._resolve = resolve or _resolve
         self._addresses: dict[str, list[str]] = {}
         """What names resolved to last."""
+        self._lookups: dict[str, asyncio.Future[Sequence[str]]] = {}
+        """Under way, by URL: one that hangs goes on in a thread, and a second one would only hang too."""
         self._tasks = TaskSet()
 
     @property
@@ -54,6 +56,8 @@ class Discovery:
     async def stop(self) -> None:
         """End the looking up."""
         await self._tasks.cancel()
+        for lookup in self._lookups.values():
+            lookup.cancel()
 
     async def look(self) -> None:
         """Look all names up; one that cannot be looked up keeps the addresses that it had."""
@@ -68,10 +72,16 @@ class Discovery:
     async def _look_up(self, url: str) -> None:
         parts = urlsplit(url.removeprefix(BY_NAME))
         port = parts.port or 80
+        lookup = self._lookups.get(url) or asyncio.ensure_future(self._resolve(parts.hostname or "", port))
+        self._lookups[url] = lookup
+        await asyncio.wait({lookup}, timeout=LIMIT_SECONDS)
+        if not lookup.done():
+            log.warning("name not looked up", name=parts.hostname, error="no answer yet")
+            return
+        del self._lookups[url]
         try:
-            async with asyncio.timeout(LIMIT_SECONDS):
-                addresses = await self._resolve(parts.hostname or "", port)
-        except (OSError, TimeoutError) as error:
+            addresses = lookup.result()
+        except OSError as error:
             log.warning("name not looked up", name=parts.hostname, error=repr(error)[:200])
             return
         self._addresses[url] = [f"http://{_host(address)}:{port}" for address in sorted(set(addresses))]

@@ -8,8 +8,8 @@ from pydantic.fields import FieldInfo
 from chat_shared.settings import ServiceSettings
 
 HIDDEN = "(set)"
-URLS = frozenset({"mongo_url", "redis_url", "amqp_url"})
-"""They may hold a password before the host."""
+SAFE_OPTIONS = frozenset({"replicaSet", "tls", "authSource", "ssl", "heartbeat", "protocol"})
+"""Options of URLs that are shown; of all others only the name, as some hold passwords."""
 
 
 def variable_names(name: str, field: FieldInfo) -> list[str]:
@@ -23,22 +23,30 @@ def variable_names(name: str, field: FieldInfo) -> list[str]:
 def effective_settings(settings: ServiceSettings) -> list[tuple[str, str]]:
     """Return all settings by variable, with what is secret hidden."""
     return [
-        (variable_names(name, field)[0], _shown(name, getattr(settings, name)))
+        (variable_names(name, field)[0], _shown(getattr(settings, name)))
         for name, field in type(settings).model_fields.items()
         if not field.exclude and name != "service"
     ]
 
 
-def _shown(name: str, value: Any) -> str:
+def _shown(value: Any) -> str:
     if isinstance(value, SecretStr):
         return HIDDEN if value.get_secret_value() else ""
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    return _without_password(str(value)) if name in URLS else str(value)
+    values = value if isinstance(value, list) else [value]
+    return ",".join(_without_secrets(str(each)) for each in values)
 
 
-def _without_password(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    credentials, at, address = rest.rpartition("@")
+def _without_secrets(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    credentials, at, place = rest.rpartition("@")
     user, colon, _ = credentials.partition(":")
-    return f"{scheme}{separator}{user}{colon and ':***'}{at}{address}"
+    address, mark, query = place.partition("?")
+    options = "&".join(_shown_option(option) for option in query.split("&"))
+    return f"{scheme}://{user}{colon and ':***'}{at}{address}{mark}{options}"
+
+
+def _shown_option(option: str) -> str:
+    name, _, _ = option.partition("=")
+    return option if name in SAFE_OPTIONS or "=" not in option else f"{name}=***"

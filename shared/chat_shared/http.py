@@ -8,11 +8,13 @@ from typing import Any, TypeAlias, TypeVar
 
 import aiohttp
 import orjson
+from aiohttp.hdrs import CONNECTION
 from pydantic import BaseModel
 
 from chat_shared.discovery import Discovery
 from chat_shared.errors import ChatError, OutcomeUnknown, RemoteError, Unavailable
 from chat_shared.instances import Instances
+from chat_shared.leaving import ROUTABLE_PATH
 from chat_shared.lifecycle import TaskSet
 from chat_shared.logging import get_logger
 from chat_shared.metrics import INTERNAL_CALLS, begin_at_zero
@@ -25,7 +27,6 @@ DEFAULT_SECONDS = 5.0
 AVOID_SECONDS = 10.0
 """How long an instance that does not answer is left alone before it is probed, and between probes."""
 PROBE_SECONDS = 1.0
-PROBE_PATH = "/healthz"
 TELLING_SECONDS = 1.0
 """Who had less time than this to answer has not shown anything by not answering."""
 
@@ -158,7 +159,7 @@ class ServiceClient:
             if left <= 0:
                 break
             try:
-                return await self._request_one(method, url + path, body, left)
+                return await self._request_one(method, url, path, body, left)
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
                 self._avoid(url)
             except TimeoutError as error:
@@ -178,14 +179,14 @@ class ServiceClient:
         while url in self._instances:
             await asyncio.sleep(AVOID_SECONDS)
             try:
-                await self._request_one(HTTPMethod.GET, url + PROBE_PATH, None, PROBE_SECONDS)
+                await self._request_one(HTTPMethod.GET, url, ROUTABLE_PATH, None, PROBE_SECONDS)
             except (TimeoutError, aiohttp.ClientError, ChatError):
                 continue
             self._instances.trust(url)
             log.info("instance answers again", target=self._target, url=url)
             return
 
-    async def _request_one(self, method: str, url: str, body: Body, timeout: float) -> bytes:
+    async def _request_one(self, method: str, base: str, path: str, body: Body, timeout: float) -> bytes:
         if self._session is None:
             raise Unavailable(f"{self._target} is not connected yet")
         headers = {DEADLINE_HEADER: str(int(timeout * 1000)), REQUEST_ID_HEADER: request_id()}
@@ -194,8 +195,12 @@ class ServiceClient:
         if isinstance(body, bytes):
             headers["content-type"] = "application/json"
         limits = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS)
-        async with self._session.request(method, url, data=body, headers=headers, timeout=limits) as response:
+        async with self._session.request(
+            method, base + path, data=body, headers=headers, timeout=limits
+        ) as response:
             answer = await response.read()
+            if "close" in response.headers.get(CONNECTION, "").lower():
+                self._avoid(base)  # it is about to stop; whoever asks it last meets a closed door
             if response.status >= 400:
                 raise _remote_error(response.status, answer)
             return answer

@@ -42,7 +42,8 @@ class Instances:
 
     def avoid(self, url: str) -> bool:
         """Prefer the others to an instance until `trust`; tell whether that is new, and any use."""
-        if url in self._avoided or len(self._urls) == 1:
+        is_known = url in self._urls  # it may have left while it was asked
+        if not is_known or url in self._avoided or len(self._urls) == 1:
             return False
         self._avoided.add(url)
         return True

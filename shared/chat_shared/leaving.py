@@ -1,7 +1,7 @@
 """A process that is to stop says so, and works on for a moment: until nobody is sent to it any more.
 
-Load balancers ask `/routez`; connections that are open already end with their next answer. Only then does
-the server stop listening, so that no request meets a closed door.
+Load balancers ask `/routez`; HTTP connections that are open already end with their next answer, which tells
+our own services too. Only then does the server stop listening, so that requests meet no closed door.
 """
 
 import asyncio
@@ -13,8 +13,12 @@ import uvicorn
 
 from chat_shared.errors import Unavailable
 from chat_shared.logging import get_logger
+from chat_shared.tracing import flush_traces
 
 log = get_logger(__name__)
+
+ROUTABLE_PATH = "/routez"
+"""Where a process says whether requests should be sent to it."""
 
 COMPONENTS_SECONDS = 10.0
 
@@ -78,3 +82,4 @@ class LeavingServer(uvicorn.Server):
                 await super().shutdown(sockets)
         except TimeoutError:
             log.error("the service did not stop in time and ends as it is", seconds=seconds)
+        await flush_traces()

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chat_shared.error_handlers import problem_response
 from chat_shared.errors import ContentTooLarge, Unavailable
-from chat_shared.leaving import Leaving
+from chat_shared.leaving import ROUTABLE_PATH, Leaving
 from chat_shared.logging import get_logger
 from chat_shared.metrics import HTTP_SECONDS
 from chat_shared.request_context import DEADLINE_HEADER, REQUEST_ID_HEADER, set_deadline, set_request_id
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-ROUTABLE_PATH = "/routez"
 INTERNAL = "/internal/"
 PROBE_PATHS = frozenset({"/healthz", "/readyz", "/metrics", ROUTABLE_PATH})
 

@@ -1,24 +1,29 @@
-"""Traces: of every request, and of a share of messages from the socket that sent them to the last gateway.
+"""Traces: of HTTP requests, and of messages from the socket that sent them to the last gateway.
 
-Off unless an address of a collector is set; then nothing here costs more than a look at a variable. What
+Off unless the address of a collector is set, and next to free then. What
 travels is the `traceparent` of W3C Trace Context, as a header over HTTP, as a field elsewhere: messages of
 many senders share a request, a Redis message and an event, so that their contexts have to go with each.
 """
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from chat_shared.settings import ServiceSettings
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span, Tracer
 
 TRACEPARENT: Final = "traceparent"
 EXPORT_SECONDS = 2.0
 """How long a span waits to leave with others."""
 
+FLUSH_SECONDS = 3.0
+
 _tracer: "Tracer | None" = None
+_provider: "TracerProvider | None" = None
 
 
 def configure_tracing(settings: ServiceSettings) -> None:
@@ -41,8 +46,17 @@ def configure_tracing(settings: ServiceSettings) -> None:
         BatchSpanProcessor(exporter, schedule_delay_millis=int(EXPORT_SECONDS * 1000))
     )
     # Not for all of the process: libraries that find one trace what they do themselves.
-    global _tracer
-    _tracer = provider.get_tracer("chat")
+    global _tracer, _provider
+    _tracer, _provider = provider.get_tracer("chat"), provider
+
+
+async def flush_traces() -> None:
+    """Send what was not sent yet; a signal ends the process before the library does so by itself."""
+    if _provider is None:
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FLUSH_SECONDS):
+            await asyncio.to_thread(_provider.force_flush, int(FLUSH_SECONDS * 1000))
 
 
 def begin(name: str, parent: str | None = None, **attributes: str | int) -> "Span | None":

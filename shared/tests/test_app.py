@@ -168,6 +168,9 @@ async def test_nothing_is_served_before_the_service_is_prepared(
     answer = await http.post("/echo", json={"roomName": "x"})
     assert (answer.status_code, answer.json()["retryable"]) == (503, True)
     assert (await http.get("/healthz")).status_code == 200
+    assert (await http.get("/routez")).status_code == 503
+    neighbours.prepared, neighbours.away = True, True
+    assert (await http.get("/routez")).status_code == 200, "others are as badly off"
 
 
 async def test_internal_routes_need_the_service_token(http: httpx2.AsyncClient) -> None:

@@ -1,5 +1,6 @@
 """Finding the processes behind a name."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -56,6 +57,30 @@ async def test_a_name_that_cannot_be_looked_up_keeps_what_it_had() -> None:
     names.addresses = {"rooms": ["10.0.0.9"]}
     await discovery.look()
     assert discovery.current == ["http://10.0.0.1:8000", "http://10.0.0.9:80"]
+
+
+async def test_a_lookup_that_hangs_is_not_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It occupies a thread until the system gives it up."""
+    monkeypatch.setattr("chat_shared.discovery.LIMIT_SECONDS", 0.01)
+    answered, begun = asyncio.Event(), 0
+
+    async def hang(_name: str, _port: int) -> Sequence[str]:
+        nonlocal begun
+        begun += 1
+        await answered.wait()
+        return ["10.0.0.1"]
+
+    discovery = Discovery(["dns+http://messaging:8000"], lambda _urls: None, hang)
+    await discovery.look()
+    await discovery.look()
+    assert (begun, discovery.current) == (1, [])
+    answered.set()
+
+    async def knows() -> bool:
+        await discovery.look()
+        return discovery.current == ["http://10.0.0.1:8000"]
+
+    await eventually(knows)
 
 
 async def test_names_are_looked_up_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ TOKEN = "a-token-of-more-than-thirty-two-characters"
         ("amqp://chat:p@ss@rabbit:5672/", "amqp://chat:***@rabbit:5672/"),
         ("amqp://rabbit:5672/", "amqp://rabbit:5672/"),
         ("amqp://chat@rabbit/", "amqp://chat@rabbit/"),
+        ("redis://h:6379/0?password=hidden&protocol=3", "redis://h:6379/0?password=***&protocol=3"),
+        ("mongodb://u:p@a,b/?replicaSet=chat&tlsKey=x", "mongodb://u:***@a,b/?replicaSet=chat&tlsKey=***"),
     ],
 )
 def test_passwords_in_urls_are_hidden(url: str, shown: str) -> None:

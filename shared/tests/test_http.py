@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 from chat_shared.errors import OutcomeUnknown, RemoteError, Unavailable
-from chat_shared.http import PROBE_PATH, SERVICE_TOKEN_HEADER, ServiceClient
+from chat_shared.http import SERVICE_TOKEN_HEADER, ServiceClient
 from chat_shared.instances import Instances
+from chat_shared.leaving import ROUTABLE_PATH
 from chat_shared.request_context import DEADLINE_HEADER, REQUEST_ID_HEADER, set_deadline, set_request_id
 from chat_shared.testing import eventually
 
@@ -36,6 +37,8 @@ class Neighbour:
                 return web.json_response(problem, status=404)
             case "/trace":
                 return web.Response(text="<html>Traceback", status=500)
+            case "/last":
+                return web.json_response({"ok": True}, headers={"Connection": "close"})
             case "/hang-up":
                 assert request.transport is not None
                 request.transport.abort()
@@ -170,6 +173,15 @@ class TestInstances:
         instances.replace(["http://a", "http://b"])
         assert instances.avoid("http://a") is True, "nothing was remembered of it"
 
+    def test_who_has_left_is_not_avoided_when_he_comes_back(self) -> None:
+        """His time runs out after he has left: nobody would probe him, and he would come last for ever."""
+        instances = Instances(["http://a", "http://b"])
+        usual = instances.in_order("room")
+        instances.replace(["http://b"])
+        assert instances.avoid("http://a") is False
+        instances.replace(["http://a", "http://b"])
+        assert instances.in_order("room") == usual
+
     def test_there_may_be_none(self) -> None:
         assert (Instances([]).home("room"), Instances([]).in_order("room")) == ("", [])
 
@@ -249,7 +261,7 @@ class TestFrozenInstance:
         pair.home.is_frozen = True
         with pytest.raises(OutcomeUnknown):
             await pair.client.request("POST", "/first", b"{}", key=KEY, timeout=1.1)
-        await eventually(lambda: pair.home.paths.count(PROBE_PATH) > 1)  # one probe does not give up
+        await eventually(lambda: pair.home.paths.count(ROUTABLE_PATH) > 1)  # one probe does not give up
         await pair.client.request("POST", "/meanwhile", b"{}", key=KEY)
         assert "/meanwhile" in pair.other.paths
         pair.home.is_frozen = False
@@ -259,6 +271,11 @@ class TestFrozenInstance:
             return "/again" in pair.home.paths
 
         await eventually(is_home_again)
+
+    async def test_one_that_closes_the_connection_is_about_to_stop(self, pair: Pair) -> None:
+        await pair.client.request("POST", "/last", b"{}", key=KEY)
+        await pair.client.request("POST", "/next", b"{}", key=KEY)
+        assert (pair.home.paths, pair.other.paths) == (["/last"], ["/next"])
 
     async def test_one_that_refuses_connections_is_avoided_too(self, neighbour: Neighbour) -> None:
         async with serving() as stopping:

@@ -167,7 +167,11 @@ class Events:
             client_message_id=body.client_message_id or uuid7(),
             trace=traceparent(span),
         )
-        outcome = self._batcher.submit(item)
+        try:
+            outcome = self._batcher.submit(item)
+        except ChatError as error:
+            end(span, outcome=error.code)
+            raise
         connection.pending_sends += 1
         outcome.add_done_callback(partial(self._sent, connection, reply, span))
 

@@ -146,8 +146,13 @@ class SendBatcher:
             lane.requests -= 1
 
     def _take(self, lane: _Lane) -> list[_Waiting]:
+        """Take what may go now, for one instance: homes may have changed since rooms came into the lane."""
         batch: list[_Waiting] = []
-        for room_id in [room_id for room_id in lane.waiting if room_id not in lane.rooms_away]:
+        free = [room_id for room_id in lane.waiting if room_id not in lane.rooms_away]
+        home = self._messaging.home(free[0]) if free else ""
+        for room_id in free:
+            if self._messaging.home(room_id) != home:
+                continue
             queue = lane.waiting[room_id]
             while queue and len(batch) < MAX_BATCH:
                 batch.append(queue.popleft())

@@ -128,6 +128,23 @@ async def test_a_room_whose_instance_changes_keeps_its_order(monkeypatch: pytest
     assert endpoint.overlaps == 0
 
 
+async def test_rooms_whose_homes_part_do_not_share_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in one lane, and a request goes to the home of its first room."""
+    endpoint = Endpoint()
+    homes = {ROOM_A: "one", ROOM_B: "one"}
+    monkeypatch.setattr(MessagingClient, "home", lambda _self, room_id: homes[room_id])
+    async with serving(endpoint) as batcher:
+        endpoint.open.clear()
+        answers = [batcher.submit(item(room_id, 0)) for room_id in homes]
+        await endpoint.arrived.wait()
+        homes[ROOM_B] = "another"
+        answers += [batcher.submit(item(room_id, 1)) for room_id in homes]
+        endpoint.open.set()
+        await asyncio.gather(*answers)
+    assert endpoint.batches[0] == [(ROOM_A, "0"), (ROOM_B, "0")]
+    assert sorted(endpoint.batches[1:]) == [[(ROOM_A, "1")], [(ROOM_B, "1")]]
+
+
 async def test_a_stuck_room_does_not_stop_another() -> None:
     endpoint = Endpoint()
     endpoint.stuck_room = ROOM_A

@@ -137,17 +137,29 @@ class Sending:
         room_key: RoomKey | ChatError,
         deadline: float,
     ) -> asyncio.Future[SendResult]:
+        if item.trace is None or (span := begin("append", item.trace, room=item.room_id)) is None:
+            return self._seal_and_submit(item, images, room_key, deadline)
+        answer = self._seal_and_submit(item, images, room_key, deadline, trace=traceparent(span))
+        answer.add_done_callback(partial(_appended, span))
+        return answer
+
+    def _seal_and_submit(
+        self,
+        item: SendItem,
+        images: dict[int, str | ChatError],
+        room_key: RoomKey | ChatError,
+        deadline: float,
+        *,
+        trace: str | None = None,
+    ) -> asyncio.Future[SendResult]:
         image = images.get(id(item), ImageNotFound()) if item.image_url is not None else None
         if isinstance(image, ChatError):
             return self._refused(image)
         if isinstance(room_key, ChatError):
             return self._refused(room_key)
-        span = begin("append", item.trace, room=item.room_id) if item.trace else None
         try:
             draft = self._seal(item, image, room_key, deadline)
-            if span is not None:
-                draft.trace = traceparent(span)
-                draft.answer.add_done_callback(partial(_appended, span))
+            draft.trace = trace
             self._appenders.submit(draft)
         except ChatError as error:
             return self._refused(error)
@@ -175,5 +187,8 @@ class Sending:
 
 
 def _appended(span: "Span", answer: asyncio.Future[SendResult]) -> None:
-    result = answer.result() if not answer.cancelled() else None
-    end(span, seq=result.seq or 0 if result else 0)
+    if answer.cancelled():
+        end(span, outcome="cancelled")
+        return
+    result = answer.result()
+    end(span, outcome=result.error.code if result.error else "stored", seq=result.seq or 0)
