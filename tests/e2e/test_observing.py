@@ -5,6 +5,7 @@ import json
 import re
 import signal
 from collections.abc import AsyncIterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 OBSERVE = ROOT / "deploy" / "observe"
 THRESHOLD = re.compile(r" [<>=]=? [\d.]+$")
+ABSENT = re.compile(r"absent\((.*?) == 1\)")
 SCRAPES = "1s"
 HAS_DATA_SECONDS = 60
 
@@ -35,6 +37,11 @@ def dashboard_queries() -> list[str]:
 def alerts() -> list[dict[str, str]]:
     groups = yaml.safe_load((OBSERVE / "alerts.yml").read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
+
+
+def watched(expression: str) -> list[str]:
+    """Return what an alert looks at: without its threshold, and what it misses one by one."""
+    return ABSENT.findall(expression) or [THRESHOLD.sub("", expression)]
 
 
 def prometheus_program() -> Path:
@@ -118,7 +125,7 @@ async def chat(chat_url: str, new_user: NewUser, new_room: NewRoom, connect: Con
 async def test_every_query_returns_data(
     prometheus: httpx2.AsyncClient, chat_url: str, new_user: NewUser, new_room: NewRoom, connect: Connect
 ) -> None:
-    queries = [*dashboard_queries(), *(THRESHOLD.sub("", rule["expr"]) for rule in alerts())]
+    queries = [*dashboard_queries(), *chain.from_iterable(watched(rule["expr"]) for rule in alerts())]
 
     async def all_have_data() -> bool:
         await chat(chat_url, new_user, new_room, connect)
@@ -138,7 +145,10 @@ async def test_every_alert_is_understood_and_none_fires_in_peace(prometheus: htt
 
     rules = await eventually(evaluated, HAS_DATA_SECONDS)
     assert {rule["name"] for rule in rules} == {rule["alert"] for rule in alerts()}
-    assert [rule["name"] for rule in rules if rule["state"] == "firing"] == []
+    states = {rule["name"]: rule["state"] for rule in rules}
+    # The machine of the tests may be busy for a moment.
+    assert states.pop("ChatLoopLag") != "firing"
+    assert set(states.values()) == {"inactive"}, states
 
 
 def test_every_alert_says_what_to_do() -> None:

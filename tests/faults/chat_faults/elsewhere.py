@@ -6,7 +6,7 @@ Nothing is broken from here. What was acknowledged meanwhile has to be in the lo
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import chain
 
@@ -39,40 +39,58 @@ async def verify_elsewhere(
         say: takes lines for whoever watches.
     """
     profile = PROFILE.scaled(factor)
-    async with ApiClient(url) as api, some_users(api, profile.people) as users:
+    async with ApiClient(url) as api, some_users(api, profile.people, say) as users:
         load = Load(api, url, users, profile, seed, f"verify {secrets.token_hex(3)}")
-        try:
+        async with cleaned_up(load.close, say):
             await load.prepare()
             say(f"{profile.clients} clients, {profile.rooms + 1} rooms, {profile.rate:g} messages per second")
-            rest = RestWatch(api, load.hot_room.owner, load.hot_room.id)
-            asking = asyncio.create_task(rest.run())
-            began = time.monotonic()
-            load.begin()
-            await _watch(load, began + seconds, say)
-            await load.end()
-            asking.cancel()
-            await asyncio.wait([asking])
-            findings = await _settle(load)
-            judgement = await judge(api, load)
-        finally:
-            await load.close()
-        refused = [sent.refused for sent in load.sent if sent.refused]
-        findings += [*judgement.findings, *(f"refused: {why}" for why in sorted(set(refused)))]
-        for line in [*findings_of(judgement.verdict, findings), *map(str, _figures(load, began, rest))]:
-            say(f"  {line}")
-        say(f"{len(load.sent)} messages: {counts_line(judgement.verdict.counts())}")
-        return not findings and not any(judgement.verdict.counts().values())
+            return await _talk_and_judge(api, load, seconds, say)
+
+
+async def _talk_and_judge(api: ApiClient, load: Load, seconds: float, say: Callable[[str], None]) -> bool:
+    rest = RestWatch(api, load.hot_room.owner, load.hot_room.id)
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as tasks:
+        asking = tasks.create_task(rest.run())
+        load.begin()
+        await _watch(load, began + seconds, say)
+        await load.end()
+        asking.cancel()
+    findings = await _settle(load)
+    judgement = await judge(api, load)
+    refused = {sent.refused for sent in load.sent if sent.refused}
+    findings += [*judgement.findings, *(f"refused: {why}" for why in sorted(refused))]
+    for line in [*findings_of(judgement.verdict, findings), *map(str, _figures(load, began, rest))]:
+        say(f"  {line}")
+    say(f"{len(load.sent)} messages: {counts_line(judgement.verdict.counts())}")
+    return not findings and not any(judgement.verdict.counts().values())
 
 
 @asynccontextmanager
-async def some_users(api: ApiClient, count: int) -> AsyncIterator[list[User]]:
+async def cleaned_up(
+    clean_up: Callable[[], Awaitable[None]], say: Callable[[str], None]
+) -> AsyncIterator[None]:
+    """Clean up afterwards; where that fails while things are broken it is said, and no verdict is lost."""
+    try:
+        yield
+    finally:
+        try:
+            await clean_up()
+        except Exception as error:
+            say(f"left behind: {error!r:.200}")
+
+
+@asynccontextmanager
+async def some_users(api: ApiClient, count: int, say: Callable[[str], None]) -> AsyncIterator[list[User]]:
     """Accounts that are deleted in the end."""
     users = await make_users(api, count, f"verify{secrets.token_hex(4)}")
-    try:
-        yield users
-    finally:
+
+    async def delete() -> None:
         for user in users:
             await api.send("DELETE", "/auth/me", user, json={"password": user.password})
+
+    async with cleaned_up(delete, say):
+        yield users
 
 
 async def _watch(load: Load, until: float, say: Callable[[str], None]) -> None:
