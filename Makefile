@@ -28,7 +28,7 @@ SERVICES := auth rooms messaging media gateway-ws
 VERSION ?= dev
 SCALE ?=
 OBSERVE ?=
-COMPOSE := CHAT_VERSION=$(VERSION) docker compose -f deploy/docker-compose.yml $(if $(OBSERVE),--profile observe)
+COMPOSE := env CHAT_VERSION=$(VERSION) docker compose -f deploy/docker-compose.yml $(if $(OBSERVE),--profile observe)
 
 export UV_PYTHON_DOWNLOADS := never
 # Node comes from the machine, or else from .venv/.node.
@@ -80,7 +80,7 @@ up: ## Run everything with docker compose; options: SCALE="gateway-ws=3 messagin
 	@deploy/make-secrets.sh
 	@test -f deploy/.env || cp deploy/.env.example deploy/.env
 	$(COMPOSE) up --detach --build --wait $(SCALE:%=--scale %)
-	@echo "Chat is ready: $${CHAT_PUBLIC_URL:-http://localhost:8080}"
+	@echo "Chat is ready: $$(sed -n 's/^CHAT_PUBLIC_URL=//p' deploy/.env | tail -n 1)"
 
 upgrade: ## Replace one service's containers, the new ones first: SERVICE=rooms
 	$(COMPOSE) build --quiet $(SERVICE)

@@ -11,20 +11,26 @@ notice_seconds=5
 # Longer than any service takes to leave: see stop_grace_period in docker-compose.yml.
 stop_seconds=120
 
-old=$($compose ps -q "$service")
+# $compose is a command with its arguments, not one word.
+containers() {
+  $compose ps -q "$service"
+}
+
+old=$(containers)
 count=$(echo "$old" | wc -w)
 [ "$count" -gt 0 ] || { echo "$service does not run: make up" >&2; exit 1; }
 
-# $compose is a command with its arguments.
-# shellcheck disable=SC2086
 $compose up --detach --no-deps --no-recreate --scale "$service=$((2 * count))" "$service"
+new=$(containers | grep -vxF "$old")
 
-for id in $($compose ps -q "$service"); do
+for id in $new; do
   left=$start_seconds
   until [ "$(docker inspect -f '{{.State.Health.Status}}' "$id")" = healthy ]; do
     left=$((left - 1))
     if [ "$left" -le 0 ]; then
-      echo "$service: $id is not healthy; the old ones go on: docker logs $id" >&2
+      docker logs --tail 20 "$id" >&2
+      echo "$service: $id is not healthy and goes again; the old ones go on" >&2
+      echo "$new" | xargs docker rm -f >/dev/null
       exit 1
     fi
     sleep 1
