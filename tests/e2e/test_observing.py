@@ -151,6 +151,19 @@ async def test_every_alert_is_understood_and_none_fires_in_peace(prometheus: htt
     assert set(states.values()) == {"inactive"}, states
 
 
+async def test_every_metric_has_its_row(own_stack: "Stack") -> None:
+    """Also one that is declared where the generator of the page does not look."""
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    told: set[str] = set()
+    async with httpx2.AsyncClient() as http:
+        for service in own_stack.options.counts():
+            text = (await http.get(f"{own_stack.instances(service)[0].url}/metrics")).text
+            told |= set(re.findall(r"^# TYPE (chat_\w+) ", text, re.MULTILINE))
+    told = {name for name in told if not name.endswith("_created")}  # the library's own, of each counter
+    rows = set(re.findall(r"^\| `(chat_\w+)`", page, re.MULTILINE))
+    assert told == rows
+
+
 def test_every_alert_says_what_to_do() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
     assert [rule["alert"] for rule in alerts() if f"`{rule['alert']}`" not in page] == []
