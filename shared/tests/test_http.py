@@ -175,11 +175,12 @@ class TestInstances:
 
     def test_who_has_left_is_not_avoided_when_he_comes_back(self) -> None:
         """His time runs out after he has left: nobody would probe him, and he would come last for ever."""
-        instances = Instances(["http://a", "http://b"])
+        urls = ["http://a", "http://b", "http://c"]
+        instances = Instances(urls)
         usual = instances.in_order("room")
-        instances.replace(["http://b"])
+        instances.replace(urls[1:])
         assert instances.avoid("http://a") is False
-        instances.replace(["http://a", "http://b"])
+        instances.replace(urls)
         assert instances.in_order("room") == usual
 
     def test_there_may_be_none(self) -> None:
