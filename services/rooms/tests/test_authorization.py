@@ -80,7 +80,7 @@ INTERNAL: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/internal/v1/memberships/check"): {"memberships": []},
 }
 
-PROBES = {("GET", "/healthz"), ("GET", "/readyz")}
+PROBES = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/routez")}
 
 
 def cells() -> Iterator[Any]:
