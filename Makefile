@@ -80,9 +80,11 @@ up: ## Run everything with docker compose; options: SCALE="gateway-ws=3 messagin
 	@deploy/make-secrets.sh
 	@test -f deploy/.env || cp deploy/.env.example deploy/.env
 	$(COMPOSE) up --detach --build --wait $(SCALE:%=--scale %)
-	@echo "Chat is ready: $$(sed -n 's/^CHAT_PUBLIC_URL=//p' deploy/.env | tail -n 1)"
+	@url=$$(sed -n 's/^CHAT_PUBLIC_URL=//p' deploy/.env | tail -n 1); \
+	  echo "Chat is ready: $${url:-http://localhost:8080}"
 
 upgrade: ## Replace one service's containers, the new ones first: SERVICE=rooms
+	@test -n "$(SERVICE)" || { echo "Which one? make upgrade SERVICE=rooms" >&2; exit 1; }
 	$(COMPOSE) build --quiet $(SERVICE)
 	COMPOSE="$(COMPOSE)" deploy/upgrade.sh $(SERVICE)
 

@@ -2,7 +2,7 @@
 # Replaces the containers of a service by new ones of the image as it is now: upgrade.sh SERVICE
 # The new ones work before the first old one leaves, and each old one finishes what it has begun.
 set -eu
-service=$1
+service=${1:?which one: upgrade.sh SERVICE}
 here=$(dirname "$0")
 compose=${COMPOSE:-docker compose -f "$here/docker-compose.yml"}
 start_seconds=${START_SECONDS:-120}

@@ -1,8 +1,8 @@
 """Traces: of HTTP requests, and of messages from the socket that sent them to the last gateway.
 
-Off unless the address of a collector is set, and next to free then. What
-travels is the `traceparent` of W3C Trace Context, as a header over HTTP, as a field elsewhere: messages of
-many senders share a request, a Redis message and an event, so that their contexts have to go with each.
+Off unless the address of a collector is set, and next to free then. What travels is the `traceparent` of W3C
+Trace Context, as a header over HTTP, as a field elsewhere: messages of many senders share a request, a Redis
+message and an event, so that their contexts have to go with each.
 """
 
 import asyncio

@@ -145,10 +145,10 @@ async def test_every_alert_is_understood_and_none_fires_in_peace(prometheus: htt
 
     rules = await eventually(evaluated, HAS_DATA_SECONDS)
     assert {rule["name"] for rule in rules} == {rule["alert"] for rule in alerts()}
-    states = {rule["name"]: rule["state"] for rule in rules}
+    assert len(rules) == len(alerts())
+    active = [(rule["name"], rule["state"]) for rule in rules if rule["state"] != "inactive"]
     # The machine of the tests may be busy for a moment.
-    assert states.pop("ChatLoopLag") != "firing"
-    assert set(states.values()) == {"inactive"}, states
+    assert set(active) <= {("ChatLoopLag", "pending")}
 
 
 async def test_every_metric_has_its_row(own_stack: "Stack") -> None:

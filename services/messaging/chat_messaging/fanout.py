@@ -14,8 +14,7 @@ from redis.exceptions import RedisError
 
 from chat_messaging.crash_points import CrashPoints
 from chat_messaging.domain import Committed, by_room
-from chat_messaging.metrics import PUBLISH_FAILURES
-from chat_messaging.metrics import PUBLISH_SECONDS as PUBLISHING
+from chat_messaging.metrics import PUBLISH_FAILURES, PUBLISH_TIME
 
 log = get_logger(__name__)
 
@@ -117,7 +116,7 @@ class Fanout:
             async with asyncio.timeout(PUBLISH_SECONDS), self._redis.pipeline(transaction=False) as pipeline:
                 for room_id, of_room in by_room(entries).items():
                     pipeline.publish(room_channel(room_id), _payload(of_room))
-                with PUBLISHING.time():
+                with PUBLISH_TIME.time():
                     await pipeline.execute()
         except (RedisError, OSError, TimeoutError) as error:
             self._remember_unraised(_heads_of(entries))

@@ -20,7 +20,7 @@ OUTBOX_DEPTH = Gauge(
     "chat_outbox_depth", "Unpublished entries that the sweep has before it, of 500 inserts at most"
 )
 OUTBOX_AGE = Gauge("chat_outbox_age_seconds", "Age of the oldest of them")
-PUBLISH_SECONDS = Histogram(
+PUBLISH_TIME = Histogram(
     "chat_publish_seconds",
     "Time until Redis has taken the frames of a batch",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
