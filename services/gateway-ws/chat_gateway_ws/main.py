@@ -13,7 +13,6 @@ from chat_shared.settings import KEEP_ALIVE_SECONDS
 from chat_shared.tokens import KeySet, TokenVerifier
 from fastapi import FastAPI
 
-from chat_gateway_ws import api
 from chat_gateway_ws.admission import Admission
 from chat_gateway_ws.catch_up import CatchUp
 from chat_gateway_ws.clients import AuthClient, MessagingClient, RoomsClient
@@ -27,6 +26,7 @@ from chat_gateway_ws.heads_beat import HeadsBeat
 from chat_gateway_ws.heartbeats import Heartbeats
 from chat_gateway_ws.membership_watch import MembershipWatch
 from chat_gateway_ws.memberships import Memberships
+from chat_gateway_ws.pages import add_pages
 from chat_gateway_ws.presence import Presence
 from chat_gateway_ws.room_feeds import RoomFeeds
 from chat_gateway_ws.send_batcher import SendBatcher
@@ -125,7 +125,7 @@ def create_app(settings: Settings) -> FastAPI:
         checks={"redis": redis.check, "subscription": feeds.subscriber.check},
         leaving=leaving,
     )
-    app.include_router(api.create_router())
+    add_pages(app)
     app.state.chat_server = server
     app.state.drain = drain
     app.state.slow_readers = slow_readers

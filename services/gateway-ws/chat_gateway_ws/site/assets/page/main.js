@@ -1,0 +1,68 @@
+// The start of the page: who is here, and from then on what they see.
+
+import { ChatApi, LoggedOut } from "../chat-client.js";
+import { showComposer } from "./composer.js";
+import { $, notice } from "./dom.js";
+import { showPanel } from "./panel.js";
+import { showPeople } from "./people.js";
+import { showRoom } from "./room.js";
+import { showRooms } from "./rooms.js";
+import { Store } from "./store.js";
+import { showWelcome } from "./welcome.js";
+
+const STATES = {
+  connecting: "Connecting…",
+  connected: "Connected",
+  "catching up": "Catching up…",
+  disconnected: "Reconnecting… What you write is kept and sent.",
+};
+const api = new ChatApi();
+
+async function begin(me) {
+  const store = new Store(api, me);
+  $("#me").textContent = me.username;
+  showState(store);
+  for (const show of [showRooms, showRoom, showComposer, showPeople, showPanel]) show(store);
+  store.addEventListener("end", () => end("Your session has ended. Log in again."));
+  $("#log-out").addEventListener("click", async () => {
+    try {
+      await api.logOut();
+    } catch (error) {
+      if (error.status !== 401) return notice(error.message);
+    }
+    store.stop();
+    location.reload();
+  });
+  $("#welcome").hidden = true;
+  $("#chat").hidden = false;
+  await store.start();
+  if (store.rooms.size && matchMedia("(min-width: 60rem)").matches) store.open(store.sortedRooms()[0].info.id);
+}
+
+function showState(store) {
+  const line = $("#state");
+  store.addEventListener("state", () => {
+    line.textContent = STATES[store.state];
+    line.dataset.state = store.state;
+  });
+}
+
+/** Begin anew with an empty page, which forgets all that was shown; it says why. */
+function end(why) {
+  sessionStorage.setItem("why", why);
+  location.reload();
+}
+
+async function start() {
+  const why = sessionStorage.getItem("why") ?? "";
+  sessionStorage.removeItem("why");
+  if (why) return showWelcome(api, begin, why);
+  try {
+    await begin(await api.resume());
+  } catch (error) {
+    if (error instanceof LoggedOut) return showWelcome(api, begin, "");
+    notice(`${error.message}. Load the page again.`);
+  }
+}
+
+start();
