@@ -95,7 +95,7 @@ class Composer {
   }
 
   showReady() {
-    $("button", this.form).disabled = this.tray.ready() === null;
+    $(".primary", this.form).disabled = this.tray.ready() === null;
   }
 
   /** Best effort: nobody waits for it, and it is told again only after a while. */

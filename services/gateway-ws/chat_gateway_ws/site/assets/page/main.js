@@ -16,14 +16,19 @@ const STATES = {
   "catching up": "Catching up…",
   disconnected: "Reconnecting… What you write is kept and sent.",
 };
+const VISITED = "chat.logged-in"; // in this browser; whoever never was is not asked for by the server in vain
 const api = new ChatApi();
 
 async function begin(me) {
+  localStorage.setItem(VISITED, "yes");
   const store = new Store(api, me);
   $("#me").textContent = me.username;
   showState(store);
   for (const show of [showRooms, showRoom, showComposer, showPeople, showPanel]) show(store);
   store.addEventListener("end", () => end("Your session has ended. Log in again."));
+  store.addEventListener("unsendable", ({ detail }) =>
+    notice(`Not sent, since you are not in its room any more: ${detail.content}`),
+  );
   $("#log-out").addEventListener("click", async () => {
     try {
       await api.logOut();
@@ -31,7 +36,7 @@ async function begin(me) {
       if (error.status !== 401) return notice(error.message);
     }
     store.stop();
-    location.reload();
+    end("");
   });
   $("#welcome").hidden = true;
   $("#chat").hidden = false;
@@ -41,14 +46,20 @@ async function begin(me) {
 
 function showState(store) {
   const line = $("#state");
-  store.addEventListener("state", () => {
+  const show = () => {
     line.textContent = STATES[store.state];
     line.dataset.state = store.state;
-  });
+    $("#hurry").hidden = store.state !== "disconnected";
+  };
+  store.addEventListener("state", show);
+  show();
+  $("#hurry").addEventListener("click", () => store.client.hurry());
+  addEventListener("online", () => store.client?.hurry());
 }
 
 /** Begin anew with an empty page, which forgets all that was shown; it says why. */
 function end(why) {
+  localStorage.removeItem(VISITED);
   sessionStorage.setItem("why", why);
   location.reload();
 }
@@ -56,11 +67,11 @@ function end(why) {
 async function start() {
   const why = sessionStorage.getItem("why") ?? "";
   sessionStorage.removeItem("why");
-  if (why) return showWelcome(api, begin, why);
+  if (!localStorage.getItem(VISITED)) return showWelcome(api, begin, why);
   try {
     await begin(await api.resume());
   } catch (error) {
-    if (error instanceof LoggedOut) return showWelcome(api, begin, "");
+    if (error instanceof LoggedOut) return end("");
     notice(`${error.message}. Load the page again.`);
   }
 }

@@ -21,7 +21,7 @@ function facts({ client, app, state, pending }) {
   const { connects, missed, holes, doubles, repeats } = client.counts;
   return [
     ["Connection", state],
-    ["Connected so far", `${connects} ×`],
+    ["Times connected", connects],
     ["Epoch of the log", app.epoch ?? "–"],
     ["Caught up with", missed],
     ["Holes repaired", holes],

@@ -106,18 +106,21 @@ class RoomView {
   }
 
   prepend(messages) {
-    const height = this.log.scrollHeight;
+    const { scrollTop, scrollHeight } = this.log;
     this.log.ariaBusy = "true"; // old messages are no news to read out
+    this.log.classList.add("prepending"); // browsers do not keep the place of who is at the very top: we do
     const first = this.room.messages[messages.length];
     this.messages.querySelector(`[data-day-of="${first?.seq}"]`)?.remove();
     const after = first ? this.items([first], messages[messages.length - 1]).slice(0, -1) : [];
     this.messages.prepend(...this.items(messages, null), ...after);
+    this.showOlder();
     if (this.follows) this.follow();
-    else if (getComputedStyle(this.log).overflowAnchor !== "auto") this.log.scrollTop += this.log.scrollHeight - height;
+    else this.log.scrollTop = scrollTop + this.log.scrollHeight - scrollHeight;
+    requestAnimationFrame(() => this.log.classList.remove("prepending"));
     this.log.ariaBusy = "false";
     this.store.directory.need(messages.map(({ senderId }) => senderId));
-    this.showOlder();
     if (this.follows) this.read();
+    if (this.log.scrollHeight <= this.log.clientHeight) this.store.loadHistory(this.room, Infinity); // nothing to scroll
   }
 
   /** The list items of messages; `before` is the one that stands above them. */

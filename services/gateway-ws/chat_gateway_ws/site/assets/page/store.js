@@ -192,7 +192,9 @@ export class Store extends EventTarget {
     const entry = this.pending.get(id);
     if (!entry) return; // seen in its room already
     Object.assign(entry, change);
-    this.tell("pending", { roomId: entry.message.roomId });
+    const { roomId, content } = entry.message;
+    if (change.state === "failed" && !this.rooms.has(roomId)) this.tell("unsendable", { content });
+    this.tell("pending", { roomId });
   }
 
   discard(id) {
@@ -264,8 +266,10 @@ export class Store extends EventTarget {
   }
 
   onMember({ roomId, userId }) {
-    if (userId === this.me.id) this.checkRoom(roomId);
-    else if (this.rooms.has(roomId)) this.tell("members", { room: this.rooms.get(roomId) });
+    if (userId === this.me.id) return this.checkRoom(roomId);
+    if (this.current?.info.id !== roomId) return;
+    this.checkRoom(roomId); // how many there are
+    this.tell("members", { room: this.current });
   }
 
   onTyping(room, { userId, typing }) {

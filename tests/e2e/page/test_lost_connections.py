@@ -1,0 +1,189 @@
+"""Whatever the connection does, people see the room's log: nothing missing, doubled or out of order."""
+
+import base64
+import re
+from typing import TYPE_CHECKING, Any
+
+from playwright.async_api import WebSocketRoute, expect
+
+if TYPE_CHECKING:
+    from chat_local.stack import Stack
+
+LINES = 30
+ONE_PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+async def test_gateways_die_during_a_conversation(own_stack: "Stack", visit: Any, room_name: str) -> None:
+    alice, bob = await visit("alice"), await visit("bob", dark=True)
+    for person in (alice, bob):
+        person.may_lose_connection = True
+    await alice.create_room(room_name)
+    await bob.join_room(room_name)
+
+    said = []
+    for number in range(LINES):
+        if number in (8, 18):  # one, and when all are back the other one
+            gateway = own_stack.process(f"gateway-ws-{number // 8}")
+            gateway.kill()
+        speaker = alice if number % 2 else bob
+        said.append(f"line {number}")
+        await speaker.say(said[-1])
+        if number in (12, 24):
+            await alice.picture(f"11-gateway-killed-{number}")
+            await own_stack.process(f"gateway-ws-{number // 12}").wait_ready()
+            for person in (alice, bob):
+                await person.is_connected()
+    for person in (alice, bob):
+        for line in said:
+            await person.sees(line)
+        await expect(person.page.locator("#pending li")).to_have_count(0)
+        assert await person.seqs() == list(range(1, LINES + 1))
+    assert await alice.texts() == await bob.texts()
+    # Each one's own lines stand in the order in which they were written.
+    for mine in (said[0::2], said[1::2]):
+        assert [text for text in await alice.texts() if text in mine] == mine
+    await bob.picture("12-all-there")
+
+
+async def test_the_button_that_cuts_the_connection(visit: Any, room_name: str) -> None:
+    alice, bob = await visit("alice"), await visit("bob")
+    alice.may_lose_connection = True
+    await alice.create_room(room_name)
+    await bob.join_room(room_name)
+    await alice.page.get_by_role("button", name="Inside").click()
+    await alice.page.get_by_role("button", name="Cut the connection").click()
+    await alice.say("written while cut off")
+    await bob.say("said meanwhile")
+    await alice.sees("said meanwhile")
+    await alice.sees("written while cut off")
+    await bob.sees("written while cut off")
+    await alice.is_connected()
+    panel = alice.page.locator("#panel")
+    await expect(panel.locator("dt:text('Times connected') + dd")).to_have_text("2")
+    cells = panel.locator("tbody tr", has_text=room_name).locator("td")
+    await expect(cells).to_have_text(["2", "2"])
+    await alice.picture("13-inside")
+
+
+class Network:
+    """The way of a page to its gateway, which can be shut."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self._routes: list[WebSocketRoute] = []
+
+    async def install(self, page: Any) -> None:
+        """Take over all WebSockets of the page from its next one on."""
+        await page.route_web_socket(re.compile(r"/socket\.io/"), self._on_socket)
+
+    async def _on_socket(self, route: WebSocketRoute) -> None:
+        if not self.is_open:
+            await route.close()
+            return
+        route.connect_to_server()
+        self._routes.append(route)
+
+    async def shut(self) -> None:
+        """Cut what is connected, and let nothing through."""
+        self.is_open = False
+        for route in self._routes:
+            await route.close()
+
+
+async def test_what_was_written_offline_survives_a_reload(visit: Any, room_name: str) -> None:
+    alice, bob = await visit("alice"), await visit("bob")
+    network = Network()
+    await network.install(alice.page)
+    await alice.page.reload()
+    await alice.is_connected()
+    await alice.create_room(room_name)
+    await bob.join_room(room_name)
+
+    await network.shut()
+    await expect(alice.page.locator("#state")).to_contain_text("Reconnecting")
+    await alice.say("first")
+    await alice.say("second")
+    waiting = alice.page.locator("#pending li[data-state=sending]")
+    await expect(waiting).to_have_count(2)
+    await alice.picture("14-offline")
+    await alice.page.reload()
+    await expect(waiting).to_have_count(2)
+    await bob.say("in between")
+    network.is_open = True
+    await alice.page.get_by_role("button", name="Try now").click()
+    for person in (alice, bob):
+        await person.sees("second")
+    await expect(alice.page.locator("#pending li")).to_have_count(0)
+    assert await alice.texts() == await bob.texts() == ["in between", "first", "second"]
+
+
+async def test_what_cannot_be_sent_any_more_is_not_lost_silently(visit: Any, room_name: str) -> None:
+    alice, bob = await visit("alice"), await visit("bob")
+    network = Network()
+    await network.install(bob.page)
+    await bob.page.reload()
+    await bob.is_connected()
+    await alice.create_room(room_name)
+    await bob.join_room(room_name)
+    await network.shut()
+    await expect(bob.page.locator("#state")).to_contain_text("Reconnecting")
+    await bob.say("am I still here?")
+    await remove(alice.page, room_name, bob.name)
+    network.is_open = True
+    await bob.page.get_by_role("button", name="Try now").click()
+    await bob.is_connected()
+    await expect(bob.page.locator("#rooms li", has_text=room_name)).to_have_count(0)
+    await expect(bob.page.locator("#notice")).to_contain_text("am I still here?")
+
+
+async def test_a_refused_message_stays_until_one_decides(visit: Any, room_name: str) -> None:
+    alice = await visit("alice")
+    await alice.create_room(room_name)
+    async with alice.page.expect_response(lambda answer: "/upload/image" in answer.url) as uploaded:
+        await alice.page.locator("#file").set_input_files(
+            {"name": "gone.png", "mimeType": "image/png", "buffer": ONE_PIXEL}
+        )
+    media_id = (await (await uploaded.value).json())["data"]["mediaId"]
+    await expect(alice.page.locator("#tray")).to_contain_text("ready")
+    await alice.page.evaluate("(id) => fetch(`/api/v1/media/${id}`, { method: 'DELETE' })", media_id)
+    await alice.say("a picture that is gone")
+    refused = alice.page.locator("#pending li[data-state=failed]")
+    await expect(refused).to_contain_text("not sent: the image is gone")
+    await alice.picture("15-refused")
+    await refused.get_by_role("button", name="Discard").click()
+    await expect(alice.page.locator("#pending li")).to_have_count(0)
+    await alice.say("without it")
+    await alice.sees("without it")
+    assert await alice.texts() == ["without it"]
+    # The browser itself writes to its console that the image is not there.
+    assert [complaint for complaint in alice.complaints if "404" not in complaint] == []
+    alice.complaints.clear()
+
+
+async def remove(page: Any, room_name: str, name: str) -> None:
+    """Remove a member, as the page of an owner could."""
+    await page.evaluate(
+        """async ([roomName, name]) => {
+            const get = (path) => fetch(`/api/v1${path}`).then((answer) => answer.json());
+            const room = (await get("/room")).data.find((found) => found.roomName === roomName);
+            const members = (await get(`/room/${room.id}/members`)).data.map((member) => member.userId);
+            const user = (await get(`/users?ids=${members}`)).data.find((found) => found.username === name);
+            await fetch(`/api/v1/room/${room.id}/members/${user.id}`, { method: "DELETE" });
+        }""",
+        [room_name, name],
+    )
+
+
+async def test_a_session_that_was_ended_elsewhere(visit: Any) -> None:
+    alice = await visit("alice")
+    await alice.page.evaluate(
+        """async () => {
+            const get = (path) => fetch(`/api/v1${path}`).then((answer) => answer.json());
+            const [session] = (await get("/auth/sessions")).data;
+            // Not waited for: the page may be another one before the answer.
+            fetch(`/api/v1/auth/sessions/${session.id}`, { method: "DELETE" });
+        }"""
+    )
+    await expect(alice.page.locator("#login output")).to_have_text("Your session has ended. Log in again.")
