@@ -49,7 +49,7 @@ function showState(store) {
   const show = () => {
     line.textContent = STATES[store.state];
     line.dataset.state = store.state;
-    $("#hurry").hidden = store.state !== "disconnected";
+    $("#hurry").hidden = store.state === "connected" || store.state === "catching up";
   };
   store.addEventListener("state", show);
   show();
