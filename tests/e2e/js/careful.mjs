@@ -1,4 +1,4 @@
-// The careful client of examples/javascript, driven by a test: one JSON object per line in each direction.
+// The CarefulClient of chat-client.js, driven by a test: one JSON object per line in each direction.
 //
 // Started with the client's file, the URL, the access token and the rooms (JSON). Reads {id, message} and sends
 // that message. Writes {kind, …}: connected, applied, reset, sent, refused, ended.

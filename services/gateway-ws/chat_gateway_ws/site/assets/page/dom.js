@@ -45,7 +45,10 @@ export async function attempt(controls, output, work) {
   }
 }
 
-/** Return what shows a dialog; it closes by its cancel button, by Escape, or when `onSubmit` worked and is not false. */
+/**
+ * Return what shows a dialog. It closes by its cancel button, by Escape, or when `onSubmit` worked, which may return
+ * what to do then, or false to have it stay.
+ */
 export function dialog(selector, onSubmit) {
   const box = $(selector);
   const form = $("form", box);
@@ -53,8 +56,11 @@ export function dialog(selector, onSubmit) {
   $("[data-cancel]", box).addEventListener("click", () => box.close());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const work = async () => (await onSubmit(new FormData(form))) !== false;
-    if (await attempt(form.querySelectorAll("button"), output, work)) box.close();
+    const work = async () => (await onSubmit(new FormData(form))) ?? (() => {});
+    const then = await attempt(form.querySelectorAll("button"), output, work);
+    if (!then) return;
+    box.close(); // which gives the focus back to the button that showed it
+    then();
   });
   return () => {
     form.reset();

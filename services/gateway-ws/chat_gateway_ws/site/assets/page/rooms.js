@@ -14,13 +14,14 @@ export function showRooms(store) {
   store.addEventListener("rooms", render);
   store.addEventListener("open", render);
 
-  const newRoom = dialog("#new-room", (fields) =>
-    store.createRoom({
+  const newRoom = dialog("#new-room", async (fields) => {
+    const id = await store.createRoom({
       roomName: fields.get("roomName"),
       description: fields.get("description"),
       roomType: fields.get("private") ? "private" : "public",
-    }),
-  );
+    });
+    return () => store.open(id);
+  });
   $("#new-room-open").addEventListener("click", newRoom);
   showFinding(store);
 }
@@ -62,9 +63,9 @@ function showFinding(store) {
     const isMine = store.rooms.has(id);
     const act = () =>
       attempt([button], output, async () => {
-        if (isMine) store.open(id);
-        else await store.joinRoom(id);
+        if (!isMine) await store.joinRoom(id);
         box.close();
+        store.open(id);
       });
     const button = el("button", { type: "button", onClick: act }, isMine ? "Open" : "Join");
     button.setAttribute("aria-label", `${button.textContent} ${roomName}`);

@@ -108,21 +108,16 @@ export class Store extends EventTarget {
   }
 
   async createRoom(fields) {
-    return this.enter(await this.api.post("/room", fields));
+    return this.addRoom(await this.api.post("/room", fields)).info.id;
   }
 
   async joinRoom(roomId) {
-    return this.enter(await this.api.post(`/room/${roomId}/join`));
+    this.addRoom(await this.api.post(`/room/${roomId}/join`));
   }
 
   async leaveRoom(roomId) {
     await this.api.delete(`/room/${roomId}/members`);
     this.dropRoom(roomId);
-  }
-
-  enter(info) {
-    this.addRoom(info);
-    this.open(info.id);
   }
 
   dropRoom(roomId) {
