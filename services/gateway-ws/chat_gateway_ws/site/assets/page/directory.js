@@ -8,6 +8,7 @@ export class Directory extends EventTarget {
     this.api = api;
     this.people = new Map([[me.id, { ...me, isOnline: true }]]);
     this.wanted = new Set();
+    this.heard = new Map(); // who came and went while profiles were on their way: newer than what they say
     this.loading = null;
   }
 
@@ -30,6 +31,7 @@ export class Directory extends EventTarget {
   }
 
   setOnline(userId, isOnline) {
+    this.heard.set(userId, isOnline);
     const person = this.people.get(userId);
     if (!person || person.isOnline === isOnline) return;
     person.isOnline = isOnline;
@@ -41,10 +43,13 @@ export class Directory extends EventTarget {
     while (this.wanted.size) {
       const ids = [...this.wanted].slice(0, BATCH);
       for (const id of ids) this.wanted.delete(id);
+      this.heard.clear();
       const found = await this.api.get(`/users?ids=${ids.join(",")}`).catch(() => null);
       if (found === null) continue; // whoever shows them asks again
       for (const id of ids) this.people.set(id, { id, username: "deleted account", isOnline: false });
-      for (const person of found) this.people.set(person.id, person);
+      for (const person of found) {
+        this.people.set(person.id, { ...person, isOnline: this.heard.get(person.id) ?? person.isOnline });
+      }
       this.dispatchEvent(new Event("change"));
     }
   }
