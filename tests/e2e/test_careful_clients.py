@@ -121,7 +121,7 @@ async def writing(clients: list[CarefulClient], room_ids: list[str]) -> AsyncIte
 
 
 def careful_part(client: Path) -> str:
-    """Return what the page shows of a client: all of it, or of the JavaScript one the class with the rules."""
+    """Return what the page shows of a client: all of it, or the JavaScript class with the rules."""
     code = client.read_text()
     if client == PYTHON_CLIENT:
         return code

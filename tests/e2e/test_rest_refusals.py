@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from chat_shared.http import SERVICE_TOKEN_HEADER
-from chat_shared.testing import ApiClient, NewRoom, User, problem_body, success_body
+from chat_shared.testing import ApiClient, NewRoom, User, problem_body
 
 if TYPE_CHECKING:
     from chat_local.stack import Stack
@@ -108,9 +108,6 @@ class TestUnknownPaths:
 
     async def test_unknown_method(self, api: ApiClient, alice: User) -> None:
         await api.refused("PUT", "/room", alice, status=405, code="method_not_allowed", json={})
-
-    async def test_the_root_says_what_this_is(self, api: ApiClient) -> None:
-        assert success_body(await api.http.get("/"))["data"]["socketIo"] == "/socket.io"
 
     async def test_large_body(self, api: ApiClient, alice: User) -> None:
         response = await api.send("POST", "/room", alice, json={"roomName": "x" * 1_100_000})
