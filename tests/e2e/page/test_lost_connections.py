@@ -187,3 +187,29 @@ async def test_a_session_that_was_ended_elsewhere(visit: Any) -> None:
         }"""
     )
     await expect(alice.page.locator("#login output")).to_have_text("Your session has ended. Log in again.")
+
+
+async def test_a_log_in_renews_itself(visit: Any, room_name: str) -> None:
+    """Long after the access token ended the page goes on, and connects again."""
+    alice, bob = await visit("alice"), await visit("bob")
+    alice.may_lose_connection = True
+    await alice.page.clock.install()
+    await alice.page.reload()
+    await alice.is_connected()
+    await alice.create_room(room_name)
+    await bob.join_room(room_name)
+    async with alice.page.expect_response(lambda answer: "refreshToken" in answer.url) as renewed:
+        await alice.page.clock.fast_forward("40:00")
+        await alice.page.get_by_role("button", name="People").click()
+    assert (await renewed.value).status == 200
+    await expect(alice.page.locator("#people li")).to_have_count(2)
+    await alice.page.clock.fast_forward("40:00")
+    await alice.page.get_by_role("button", name="Inside").click()
+    async with alice.page.expect_response(lambda answer: "refreshToken" in answer.url) as renewed:
+        await alice.page.get_by_role("button", name="Cut the connection").click()
+        await expect(alice.page.locator("#state")).to_contain_text("Reconnecting")
+        await alice.page.clock.run_for(5000)
+    assert (await renewed.value).status == 200
+    await alice.is_connected()
+    await alice.say("still here")
+    await bob.sees("still here")
