@@ -57,7 +57,7 @@ verify: setup ## Break the system under load and check that nothing is lost; opt
 lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy $(PACKAGES:%=-p chat_%)
+	$(BIN)/mypy $(PACKAGES:%=-p chat_%) -p docs_site
 	$(BIN)/lint-imports
 	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/yamllint --config-file deploy/yamllint.yml deploy

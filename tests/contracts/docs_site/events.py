@@ -1,0 +1,191 @@
+"""The AsyncAPI document as sections of one page."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from json import dumps
+from typing import Any
+
+from markupsafe import Markup
+
+from docs_site.schema import Row, kind, name_of, rows, schema_anchor
+
+Inline = Callable[[str], Markup]
+Document = Mapping[str, Any]
+
+#: Channel and action -> heading of its events and what stands below it, as seen by whoever writes a client.
+PARTS = {
+    ("socket", "receive"): ("What you send", "Client to gateway, on Socket.IO. Each is acknowledged once."),
+    ("socket", "send"): ("What you receive", "Gateway to client, on Socket.IO."),
+    ("bus", "send"): (
+        "Between services",
+        "Facts on RabbitMQ, for whoever runs or changes the services; clients never see them.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A named schema with its properties."""
+
+    name: str
+    anchor: str
+    description: Markup
+    rows: list[Row]
+    closed: bool
+
+
+@dataclass(frozen=True)
+class ErrorCode:
+    """A code with which an event may be refused; `details` are what the document says about it."""
+
+    code: str
+    details: list[Markup]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A payload as it may be sent."""
+
+    name: str
+    payload: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """All that the document says of one message."""
+
+    name: str
+    anchor: str
+    deprecated: bool
+    summary: Markup
+    description: Markup
+    payload: Structure
+    acknowledgement: Markup | None
+    errors: list[ErrorCode]
+    examples: list[Example]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The events of one direction."""
+
+    title: str
+    anchor: str
+    about: Markup
+    address: str
+    events: list[Event] = field(default_factory=list)
+
+
+def parts(document: Document, inline: Inline) -> list[Part]:
+    """Return the events by direction, in the order of `PARTS`; others come last.
+
+    Args:
+        inline: renders a line of Markdown.
+
+    Raises:
+        KeyError: a reference leads nowhere.
+    """
+    found: dict[tuple[str, str], Part] = {}
+    for operation in document["operations"].values():
+        channel, action = name_of(operation["channel"]["$ref"]), operation["action"]
+        title, about = PARTS.get((channel, action), (f"{channel}: {action}", ""))
+        anchor = f"{channel}-{action}"
+        address = document["channels"][channel]["address"]
+        part = found.setdefault((channel, action), Part(title, anchor, inline(about), address))
+        for reference in operation["messages"]:
+            part.events.append(_event(document, name_of(reference["$ref"]), operation, inline))
+    for part in found.values():
+        part.events.sort(key=lambda event: event.name)
+    known = [key for key in PARTS if key in found]
+    return [found[key] for key in (*known, *sorted(found.keys() - set(known)))]
+
+
+def structures(document: Document, inline: Inline) -> list[Structure]:
+    """Return the named schemas that are no payload of their own, in the order of their names."""
+    schemas = document["components"]["schemas"]
+    payloads = {
+        name_of(message["payload"]["$ref"])
+        for message in document["components"]["messages"].values()
+        if "$ref" in message["payload"]
+    }
+    linked = {name_of(reference) for schema in schemas.values() for reference in _references(schema)}
+    return [_structure(document, name, inline) for name in schemas if name in linked or name not in payloads]
+
+
+def _event(document: Document, key: str, operation: Document, inline: Inline) -> Event:
+    message = document["components"]["messages"][key]
+    return Event(
+        name=message["name"],
+        anchor=key,
+        deprecated=bool(message.get("deprecated")),
+        summary=inline(message.get("summary", "")),
+        description=inline(message.get("description", "")),
+        payload=_payload(document, message["payload"], inline),
+        acknowledgement=_acknowledgement(document, message, operation),
+        errors=list(_errors(message, operation, inline)),
+        examples=list(_examples(message)),
+    )
+
+
+def _payload(document: Document, schema: Document, inline: Inline) -> Structure:
+    if "$ref" in schema:
+        return _structure(document, name_of(schema["$ref"]), inline)
+    return _described("", schema, inline)
+
+
+def _structure(document: Document, name: str, inline: Inline) -> Structure:
+    return _described(name, document["components"]["schemas"][name], inline)
+
+
+def _described(name: str, schema: Document, inline: Inline) -> Structure:
+    return Structure(
+        name=name,
+        anchor=schema_anchor(name),
+        description=inline(schema.get("description", "")),
+        rows=list(rows(schema, inline)),
+        closed=schema.get("additionalProperties") is False,
+    )
+
+
+def _acknowledgement(document: Document, message: Document, operation: Document) -> Markup | None:
+    """Return the types of the answer: of the operation's reply, or else of the message's own extension."""
+    replies = [name_of(reference["$ref"]) for reference in operation.get("reply", {}).get("messages", ())]
+    schemas = [document["components"]["messages"][reply]["payload"] for reply in replies]
+    if not schemas and "x-acknowledgement" in message:
+        schemas = [message["x-acknowledgement"]]
+    return Markup(" or ").join(map(kind, schemas)) if schemas else None
+
+
+def _errors(message: Document, operation: Document, inline: Inline) -> Iterator[ErrorCode]:
+    """Yield the codes, which may be plain, objects with a `code`, or the keys of an object."""
+    codes = message.get("x-error-codes", operation.get("x-error-codes", ()))
+    if isinstance(codes, Mapping):
+        codes = [{"code": code, "meaning": meaning} for code, meaning in codes.items()]
+    for entry in codes:
+        told = entry if isinstance(entry, Mapping) else {"code": entry}
+        yield ErrorCode(
+            str(told["code"]), [_detail(*item, inline) for item in told.items() if item[0] != "code"]
+        )
+
+
+def _detail(name: str, value: Any, inline: Inline) -> Markup:
+    if isinstance(value, bool):
+        return Markup("{}").format(name if value else f"not {name}")
+    return inline(str(value))
+
+
+def _examples(message: Document) -> Iterator[Example]:
+    for example in message.get("examples", ()):
+        name = example.get("summary", example.get("name", ""))
+        yield Example(name, dumps(example.get("payload"), indent=2, ensure_ascii=False))
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, Mapping):
+        if "$ref" in schema:
+            yield schema["$ref"]
+        for value in schema.values():
+            yield from _references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _references(value)

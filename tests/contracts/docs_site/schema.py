@@ -1,0 +1,115 @@
+"""JSON Schema as rows of a table: a property, its type, what limits it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from json import dumps
+from typing import Any
+
+from markupsafe import Markup
+
+Schema = Mapping[str, Any]
+
+_CODE = Markup("<code>{}</code>")
+_LINK = Markup('<a href="#{}">{}</a>')
+_LIMITS = {
+    "minLength": Markup("length ≥ {}"),
+    "maxLength": Markup("length ≤ {}"),
+    "minimum": Markup("≥ {}"),
+    "exclusiveMinimum": Markup("&gt; {}"),
+    "maximum": Markup("≤ {}"),
+    "exclusiveMaximum": Markup("&lt; {}"),
+    "multipleOf": Markup("a multiple of {}"),
+    "minItems": Markup("items ≥ {}"),
+    "maxItems": Markup("items ≤ {}"),
+    "uniqueItems": Markup("no item twice"),
+    "minProperties": Markup("entries ≥ {}"),
+    "maxProperties": Markup("entries ≤ {}"),
+    "format": Markup("format {}"),
+    "pattern": Markup("matches {}"),
+}
+_CHOICES = {"anyOf": Markup(" or "), "oneOf": Markup(" or "), "allOf": Markup(" and ")}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A property. `name` has dots where it is a property of a property."""
+
+    name: str
+    kind: Markup
+    required: bool
+    limits: list[Markup]
+    description: Markup
+
+
+def schema_anchor(name: str) -> str:
+    """Return where the page describes a named schema."""
+    return f"schema-{name}"
+
+
+def name_of(reference: str) -> str:
+    """Return the last part of a reference within the document."""
+    return reference.rpartition("/")[2]
+
+
+def rows(schema: Schema, inline: Callable[[str], Markup], prefix: str = "") -> Iterator[Row]:
+    """Yield the properties of an object, those of nested objects without a name included.
+
+    Args:
+        inline: renders a description.
+    """
+    required = schema.get("required", ())
+    for name, of in schema.get("properties", {}).items():
+        description = inline(of.get("description", ""))
+        yield Row(prefix + name, kind(of), name in required, list(_limits(of)), description)
+        inner, mark = (of["items"], "[].") if isinstance(of.get("items"), Mapping) else (of, ".")
+        yield from rows(inner, inline, prefix + name + mark)
+
+
+def kind(schema: Schema) -> Markup:
+    """Return the type in words, with links to the schemas that have a name."""
+    if "$ref" in schema:
+        name = name_of(schema["$ref"])
+        return _LINK.format(schema_anchor(name), name)
+    if "const" in schema:
+        return _value(schema["const"])
+    if "enum" in schema:
+        return Markup(" or ").join(_value(value) for value in schema["enum"])
+    for choice, word in _CHOICES.items():
+        if choice in schema:
+            return word.join(kind(option) for option in schema[choice])
+    return _of_type(schema)
+
+
+def _of_type(schema: Schema) -> Markup:
+    named = schema.get("type", "any value")
+    if isinstance(named, list):
+        return Markup(" or ").join(kind({**schema, "type": one}) for one in named)
+    if named == "array" and schema.get("items"):
+        return Markup("array of {}").format(kind(schema["items"]))
+    values = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties")]
+    if named == "object" and "properties" not in schema and values[0]:
+        return Markup("object: each value is {}").format(
+            kind(values[0]) if isinstance(values[0], Mapping) else "any value"
+        )
+    return Markup("{}").format(named)
+
+
+def _limits(schema: Schema, *, outer: bool = True) -> Iterator[Markup]:
+    for keyword, words in _LIMITS.items():
+        value = schema.get(keyword)
+        if value not in (None, False):
+            yield words.format(_CODE.format(value) if keyword in ("pattern", "format") else value)
+    for pattern in schema.get("patternProperties", {}):
+        yield Markup("each key matches {}").format(_CODE.format(pattern))
+    if isinstance(schema.get("items"), Mapping):
+        for limit in _limits(schema["items"], outer=False):
+            yield Markup("each {}").format(limit)
+    for choice in _CHOICES:
+        for option in schema.get(choice, ()):
+            yield from _limits(option, outer=False)
+    if outer and "default" in schema and "const" not in schema:
+        yield Markup("default {}").format(_value(schema["default"]))
+
+
+def _value(value: Any) -> Markup:
+    return _CODE.format(dumps(value, ensure_ascii=False))
