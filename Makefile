@@ -64,7 +64,7 @@ lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/docker-compose.yml
 	$(BIN)/kubernetes-validate --strict --quiet -k $(KUBERNETES) $(MANIFESTS_OF_KUBERNETES)
 
-contracts: setup ## Write shared/contracts from the models
+contracts: setup ## Write shared/contracts from the models, and the site under /docs
 	PYTHONPATH=examples/python $(BIN)/python tests/contracts/generate.py
 
 bench: setup ## Measure beside two peers; options: WORKLOADS=rooms,hall TARGETS=chat,node GATEWAYS=1 MESSAGING=1 SECONDS=10 OUT=.chat/bench ARGS=--sweep

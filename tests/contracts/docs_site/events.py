@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from docs_site.schema import Row, kind, name_of, rows, schema_anchor
+from docs_site.schema import Row, Schema, kind, name_of, rows, schema_anchor
 
 Inline = Callable[[str], Markup]
 Document = Mapping[str, Any]
@@ -93,7 +93,7 @@ def parts(document: Document, inline: Inline) -> list[Part]:
         address = document["channels"][channel]["address"]
         part = found.setdefault((channel, action), Part(title, anchor, inline(about), address))
         for reference in operation["messages"]:
-            part.events.append(_event(document, name_of(reference["$ref"]), operation, inline))
+            part.events.append(_event(document, reference, operation, inline))
     for part in found.values():
         part.events.sort(key=lambda event: event.name)
     known = [key for key in PARTS if key in found]
@@ -101,27 +101,35 @@ def parts(document: Document, inline: Inline) -> list[Part]:
 
 
 def structures(document: Document, inline: Inline) -> list[Structure]:
-    """Return the named schemas that are no payload of their own, in the order of their names."""
-    schemas = document["components"]["schemas"]
-    payloads = {
-        name_of(message["payload"]["$ref"])
-        for message in document["components"]["messages"].values()
-        if "$ref" in message["payload"]
-    }
-    linked = {name_of(reference) for schema in schemas.values() for reference in _references(schema)}
-    return [_structure(document, name, inline) for name in schemas if name in linked or name not in payloads]
+    """Return the named schemas that something links to, or that no event shows as its payload."""
+    components = document["components"]
+    shown, linked = set[str](), set(_references(components["schemas"]))
+    for operation in document["operations"].values():
+        shown |= {_message(document, reference)["payload"].get("$ref") for reference in operation["messages"]}
+        linked |= set(
+            _references([_answers(document, operation, reference) for reference in operation["messages"]])
+        )
+    references = {f"#/components/schemas/{name}": name for name in components["schemas"]}
+    needed = [name for reference, name in references.items() if reference in linked or reference not in shown]
+    return [_structure(document, name, inline) for name in needed]
 
 
-def _event(document: Document, key: str, operation: Document, inline: Inline) -> Event:
-    message = document["components"]["messages"][key]
+def _message(document: Document, reference: Document) -> Document:
+    message: Document = document["components"]["messages"][name_of(reference["$ref"])]
+    return message
+
+
+def _event(document: Document, reference: Document, operation: Document, inline: Inline) -> Event:
+    message = _message(document, reference)
+    answers = _answers(document, operation, reference)
     return Event(
         name=message["name"],
-        anchor=key,
+        anchor=name_of(reference["$ref"]),
         deprecated=bool(message.get("deprecated")),
         summary=inline(message.get("summary", "")),
         description=inline(message.get("description", "")),
         payload=_payload(document, message["payload"], inline),
-        acknowledgement=_acknowledgement(document, message, operation),
+        acknowledgement=Markup(" or ").join(map(kind, answers)) if answers else None,
         errors=list(_errors(message, operation, inline)),
         examples=list(_examples(message)),
     )
@@ -147,13 +155,13 @@ def _described(name: str, schema: Document, inline: Inline) -> Structure:
     )
 
 
-def _acknowledgement(document: Document, message: Document, operation: Document) -> Markup | None:
-    """Return the types of the answer: of the operation's reply, or else of the message's own extension."""
-    replies = [name_of(reference["$ref"]) for reference in operation.get("reply", {}).get("messages", ())]
-    schemas = [document["components"]["messages"][reply]["payload"] for reply in replies]
-    if not schemas and "x-acknowledgement" in message:
-        schemas = [message["x-acknowledgement"]]
-    return Markup(" or ").join(map(kind, schemas)) if schemas else None
+def _answers(document: Document, operation: Document, reference: Document) -> list[Schema]:
+    """Return what acknowledges a message: the operation's reply, or else the message's own extension."""
+    replies = operation.get("reply", {}).get("messages", ())
+    if replies:
+        return [_message(document, reply)["payload"] for reply in replies]
+    acknowledgement = _message(document, reference).get("x-acknowledgement")
+    return [acknowledgement] if acknowledgement else []
 
 
 def _errors(message: Document, operation: Document, inline: Inline) -> Iterator[ErrorCode]:

@@ -97,7 +97,7 @@ def _of_type(schema: Schema) -> Markup:
 def _limits(schema: Schema, *, outer: bool = True) -> Iterator[Markup]:
     for keyword, words in _LIMITS.items():
         value = schema.get(keyword)
-        if value not in (None, False):
+        if value is not None and value is not False:
             yield words.format(_CODE.format(value) if keyword in ("pattern", "format") else value)
     for pattern in schema.get("patternProperties", {}):
         yield Markup("each key matches {}").format(_CODE.format(pattern))

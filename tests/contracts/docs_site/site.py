@@ -39,7 +39,9 @@ class _Site:
         self._markdown = Markdown(self._addresses(paths))
         self._pages = {path: self._markdown.page(path, sources[path]) for path in paths}
         self._top = {
-            PurePosixPath(path).stem: page for path, page in self._pages.items() if "/" not in path[5:]
+            PurePosixPath(path).stem: page
+            for path, page in self._pages.items()
+            if PurePosixPath(path).parent == PurePosixPath(SOURCE)
         }
         if taken := self._top.keys() & FIXED.keys():
             raise ValueError(
