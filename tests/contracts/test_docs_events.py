@@ -116,25 +116,62 @@ def test_properties_of_objects_without_a_name_have_rows_of_their_own() -> None:
 def test_the_acknowledgement_is_a_reply_or_an_extension(
     message: dict[str, Any], operation: dict[str, Any]
 ) -> None:
-    assert _event(message, operation).acknowledgement == '<a href="#schema-Done">Done</a>'
+    (answer,) = _event(message, operation).answers
+    assert answer.kind == '<a href="#schema-Done">Done</a>'
 
 
 def test_an_event_without_an_answer_has_no_acknowledgement() -> None:
-    assert _event({}).acknowledgement is None
+    assert _event({}).answers == []
 
 
 @pytest.mark.parametrize(
-    ("codes", "told"),
+    ("codes", "retryable", "meaning"),
     [
-        (["busy"], []),
-        ({"busy": "too much waits"}, ["too much waits"]),
-        ([{"code": "busy", "retryable": True, "meaning": "too much waits"}], ["retryable", "too much waits"]),
-        ([{"code": "busy", "retryable": False}], ["not retryable"]),
+        (["busy"], None, ""),
+        ({"busy": "too much waits"}, None, "too much waits"),
+        ([{"code": "busy", "retryable": True, "meaning": "too much waits"}], True, "too much waits"),
+        ([{"code": "busy", "retryable": False}], False, ""),
     ],
 )
-def test_error_codes_in_each_of_their_forms(codes: Any, told: list[str]) -> None:
+def test_error_codes_of_the_extension(codes: Any, retryable: bool | None, meaning: str) -> None:
     (error,) = _event({"x-error-codes": codes}).errors
-    assert (error.code, error.details) == ("busy", told)
+    assert (error.code, error.retryable, error.meaning) == ("busy", retryable, meaning)
+
+
+def _narrowed(**properties: Any) -> dict[str, Any]:
+    return {"allOf": [{"$ref": "#/components/schemas/Done"}, {"properties": properties}]}
+
+
+def test_error_codes_of_a_refusal_come_with_their_examples() -> None:
+    refusal = {
+        "payload": _narrowed(error={"properties": {"code": {"enum": ["busy", "unknown"]}}}),
+        "examples": [{"payload": {"error": {"code": "busy", "message": "Too much", "retryable": True}}}],
+    }
+    document = _document({}, {"reply": {"messages": [{"$ref": "#/channels/socket/messages/done"}]}})
+    document["components"]["messages"]["done"] |= refusal
+    (event,) = parts(document, INLINE)[0].events
+    assert [(e.code, e.retryable, e.meaning) for e in event.errors] == [
+        ("busy", True, "Too much"),
+        ("unknown", None, ""),
+    ]
+    assert (event.answers[0].narrowed, event.answers[0].examples) == ([], [])
+
+
+def test_what_narrows_a_payload_stands_below_its_table() -> None:
+    rooms = {"items": {"properties": {"code": {"enum": ["a"]}}}}
+    event = _event({"payload": _narrowed(rooms=rooms)})
+    assert (event.payload.name, [row.name for row in event.payload.rows]) == ("Done", ["ok"])
+    assert [(row.name, row.kind) for row in event.narrowed] == [("rooms[].code", "<code>&#34;a&#34;</code>")]
+
+
+def test_what_narrows_an_answer_is_no_type_of_its_own() -> None:
+    assert kind(_narrowed(a={"enum": [1]})) == '<a href="#schema-Done">Done</a>'
+
+
+def test_headers_have_a_table() -> None:
+    headers = _event({"headers": {"required": ["id"], "properties": {"id": {"type": "string"}}}}).headers
+    assert headers is not None
+    assert [(row.name, row.required) for row in headers.rows] == [("id", True)]
 
 
 def test_examples_are_shown_as_they_are_sent() -> None:
@@ -175,6 +212,7 @@ def test_contracts_cannot_bring_html() -> None:
             "payload": schema,
             "examples": [{"summary": EVIL, "payload": {EVIL: EVIL}}],
             "x-error-codes": [{"code": EVIL, "meaning": EVIL}],
+            "headers": schema,
             "x-acknowledgement": {"$ref": f"#/components/schemas/{EVIL.replace('/', '')}"},
         }
     )

@@ -1,13 +1,13 @@
 """The AsyncAPI document as sections of one page."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from json import dumps
 from typing import Any
 
 from markupsafe import Markup
 
-from docs_site.schema import Row, Schema, kind, name_of, rows, schema_anchor
+from docs_site.schema import Row, kind, name_of, named, narrowed, rows, schema_anchor
 
 Inline = Callable[[str], Markup]
 Document = Mapping[str, Any]
@@ -36,10 +36,11 @@ class Structure:
 
 @dataclass(frozen=True)
 class ErrorCode:
-    """A code with which an event may be refused; `details` are what the document says about it."""
+    """A code with which an event may be refused. `retryable` is None where the document does not say it."""
 
     code: str
-    details: list[Markup]
+    retryable: bool | None
+    meaning: Markup
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,15 @@ class Example:
 
     name: str
     payload: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One way in which an event is acknowledged."""
+
+    kind: Markup
+    narrowed: list[Row]
+    examples: list[Example]
 
 
 @dataclass(frozen=True)
@@ -60,7 +70,9 @@ class Event:
     summary: Markup
     description: Markup
     payload: Structure
-    acknowledgement: Markup | None
+    narrowed: list[Row]
+    headers: Structure | None
+    answers: list[Answer]
     errors: list[ErrorCode]
     examples: list[Example]
 
@@ -103,14 +115,15 @@ def parts(document: Document, inline: Inline) -> list[Part]:
 def structures(document: Document, inline: Inline) -> list[Structure]:
     """Return the named schemas that something links to, or that no event shows as its payload."""
     components = document["components"]
-    shown, linked = set[str](), set(_references(components["schemas"]))
+    shown, linked = set[str | None](), set(_references(components["schemas"]))
     for operation in document["operations"].values():
-        shown |= {_message(document, reference)["payload"].get("$ref") for reference in operation["messages"]}
-        linked |= set(
-            _references([_answers(document, operation, reference) for reference in operation["messages"]])
-        )
-    references = {f"#/components/schemas/{name}": name for name in components["schemas"]}
-    needed = [name for reference, name in references.items() if reference in linked or reference not in shown]
+        shown |= {named(_message(document, reference)["payload"]) for reference in operation["messages"]}
+        for reference in operation["messages"]:
+            linked |= set(
+                _references([answer["payload"] for answer in _answers(document, operation, reference)])
+            )
+    linked = {name_of(reference) for reference in linked}
+    needed = [name for name in components["schemas"] if name in linked or name not in shown]
     return [_structure(document, name, inline) for name in needed]
 
 
@@ -122,6 +135,7 @@ def _message(document: Document, reference: Document) -> Document:
 def _event(document: Document, reference: Document, operation: Document, inline: Inline) -> Event:
     message = _message(document, reference)
     answers = _answers(document, operation, reference)
+    headers = message.get("headers")
     return Event(
         name=message["name"],
         anchor=name_of(reference["$ref"]),
@@ -129,16 +143,17 @@ def _event(document: Document, reference: Document, operation: Document, inline:
         summary=inline(message.get("summary", "")),
         description=inline(message.get("description", "")),
         payload=_payload(document, message["payload"], inline),
-        acknowledgement=Markup(" or ").join(map(kind, answers)) if answers else None,
-        errors=list(_errors(message, operation, inline)),
+        narrowed=narrowed(message["payload"], inline),
+        headers=_described("", headers, inline) if headers else None,
+        answers=[_answer(answer, inline) for answer in answers],
+        errors=list(_errors(message, operation, answers, inline)),
         examples=list(_examples(message)),
     )
 
 
 def _payload(document: Document, schema: Document, inline: Inline) -> Structure:
-    if "$ref" in schema:
-        return _structure(document, name_of(schema["$ref"]), inline)
-    return _described("", schema, inline)
+    name = named(schema)
+    return _described("", schema, inline) if name is None else _structure(document, name, inline)
 
 
 def _structure(document: Document, name: str, inline: Inline) -> Structure:
@@ -155,31 +170,53 @@ def _described(name: str, schema: Document, inline: Inline) -> Structure:
     )
 
 
-def _answers(document: Document, operation: Document, reference: Document) -> list[Schema]:
-    """Return what acknowledges a message: the operation's reply, or else the message's own extension."""
+def _answers(document: Document, operation: Document, reference: Document) -> list[Document]:
+    """Return the messages that acknowledge one: the operation's reply, or else the message's extension."""
     replies = operation.get("reply", {}).get("messages", ())
     if replies:
-        return [_message(document, reply)["payload"] for reply in replies]
+        return [_message(document, reply) for reply in replies]
     acknowledgement = _message(document, reference).get("x-acknowledgement")
-    return [acknowledgement] if acknowledgement else []
+    return [{"payload": acknowledgement}] if acknowledgement else []
 
 
-def _errors(message: Document, operation: Document, inline: Inline) -> Iterator[ErrorCode]:
-    """Yield the codes, which may be plain, objects with a `code`, or the keys of an object."""
-    codes = message.get("x-error-codes", operation.get("x-error-codes", ()))
-    if isinstance(codes, Mapping):
+def _answer(message: Document, inline: Inline) -> Answer:
+    """Return an acknowledgement; what it says of error codes is told by `_errors`."""
+    rows_ = [row for row in narrowed(message["payload"], inline) if row.name != "error.code"]
+    examples = [] if any(True for _ in _refusals(message)) else list(_examples(message))
+    return Answer(kind(message["payload"]), rows_, examples)
+
+
+def _errors(
+    message: Document, operation: Document, answers: Sequence[Document], inline: Inline
+) -> Iterator[ErrorCode]:
+    """Yield the codes of `x-error-codes`, or else those of the acknowledgements.
+
+    In the extension they may be plain, objects with a `code`, or the keys of an object.
+    """
+    codes = message.get("x-error-codes", operation.get("x-error-codes"))
+    if codes is None:
+        codes = [error for answer in answers for error in _refusals(answer)]
+    elif isinstance(codes, Mapping):
         codes = [{"code": code, "meaning": meaning} for code, meaning in codes.items()]
     for entry in codes:
         told = entry if isinstance(entry, Mapping) else {"code": entry}
-        yield ErrorCode(
-            str(told["code"]), [_detail(*item, inline) for item in told.items() if item[0] != "code"]
-        )
+        meaning = str(told.get("meaning") or told.get("message") or "")
+        yield ErrorCode(str(told["code"]), told.get("retryable"), inline(meaning))
 
 
-def _detail(name: str, value: Any, inline: Inline) -> Markup:
-    if isinstance(value, bool):
-        return Markup("{}").format(name if value else f"not {name}")
-    return inline(str(value))
+def _refusals(message: Document) -> Iterator[Document]:
+    """Yield the errors of which the message has an example, then the codes without one."""
+    payloads = [example.get("payload", {}) for example in message.get("examples", ())]
+    shown = {
+        payload["error"]["code"]: payload["error"]
+        for payload in payloads
+        if "code" in payload.get("error", {})
+    }
+    yield from shown.values()
+    for part in message["payload"].get("allOf", ()):
+        error = part.get("properties", {}).get("error", {})
+        codes = error.get("properties", {}).get("code", {}).get("enum", ())
+        yield from ({"code": code} for code in codes if code not in shown)
 
 
 def _examples(message: Document) -> Iterator[Example]:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 Schema = Mapping[str, Any]
 
+ANY = Markup("any value")
 _CODE = Markup("<code>{}</code>")
 _LINK = Markup('<a href="#{}">{}</a>')
 _LIMITS = {
@@ -65,6 +66,18 @@ def rows(schema: Schema, inline: Callable[[str], Markup], prefix: str = "") -> I
         yield from rows(inner, inline, prefix + name + mark)
 
 
+def narrowed(schema: Schema, inline: Callable[[str], Markup]) -> list[Row]:
+    """Return what the parts of an `allOf` without a name say of properties of the others."""
+    parts = [part for part in schema.get("allOf", ()) if "$ref" not in part]
+    return [row for part in parts for row in rows(part, inline) if row.kind != ANY]
+
+
+def named(schema: Schema) -> str | None:
+    """Return the name of the schema: its own, or that of the only one which an `allOf` narrows."""
+    names = [name_of(part["$ref"]) for part in (schema, *schema.get("allOf", ())) if "$ref" in part]
+    return names[0] if len(names) == 1 else None
+
+
 def kind(schema: Schema) -> Markup:
     """Return the type in words, with links to the schemas that have a name."""
     if "$ref" in schema:
@@ -76,22 +89,24 @@ def kind(schema: Schema) -> Markup:
         return Markup(" or ").join(_value(value) for value in schema["enum"])
     for choice, word in _CHOICES.items():
         if choice in schema:
-            return word.join(kind(option) for option in schema[choice])
+            kinds = [kind(option) for option in schema[choice]]
+            # What only narrows another schema says nothing of the type.
+            return word.join([one for one in kinds if choice != "allOf" or one != ANY] or [ANY])
     return _of_type(schema)
 
 
 def _of_type(schema: Schema) -> Markup:
-    named = schema.get("type", "any value")
-    if isinstance(named, list):
-        return Markup(" or ").join(kind({**schema, "type": one}) for one in named)
-    if named == "array" and schema.get("items"):
+    type_ = schema.get("type", ANY)
+    if isinstance(type_, list):
+        return Markup(" or ").join(kind({**schema, "type": one}) for one in type_)
+    if type_ == "array" and schema.get("items"):
         return Markup("array of {}").format(kind(schema["items"]))
     values = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties")]
-    if named == "object" and "properties" not in schema and values[0]:
+    if type_ == "object" and "properties" not in schema and values[0]:
         return Markup("object: each value is {}").format(
-            kind(values[0]) if isinstance(values[0], Mapping) else "any value"
+            kind(values[0]) if isinstance(values[0], Mapping) else ANY
         )
-    return Markup("{}").format(named)
+    return Markup("{}").format(type_)
 
 
 def _limits(schema: Schema, *, outer: bool = True) -> Iterator[Markup]:
