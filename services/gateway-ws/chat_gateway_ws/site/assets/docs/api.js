@@ -11,12 +11,22 @@ const adapt = () => document.documentElement.classList.toggle("dark-mode", dark.
 adapt();
 dark.addEventListener("change", adapt);
 
-// Each request is a button already, which sets the address when it opens: a link inside would be a second control.
-// The button that closes a dialogue has a sign, but no name.
-const Accessible = ({ React }) => ({
+// What Swagger UI lacks for keyboards and screen readers.
+const Accessible = ({ React: { createElement } }) => ({
   wrapComponents: {
-    DeepLink: () => ({ text }) => React.createElement("span", null, text),
-    CloseIcon: () => () => React.createElement("span", null, "Close"),
+    // Each request is a button already, which sets the address when it opens: no second control inside of it.
+    DeepLink: () => ({ text }) => createElement("span", null, text),
+    // The button that closes a dialogue has a sign, but no name.
+    CloseIcon: () => () => createElement("span", null, "Close"),
+    // Buttons are called what they say.
+    Button: (Button) => (props) =>
+      createElement(Button, typeof props.children === "string" ? { ...props, "aria-label": undefined } : props),
+    // What scrolls takes the focus.
+    PlainTextViewer: () => ({ className = "", children }) =>
+      createElement("pre", { className: `microlight ${className}`, tabIndex: 0 }, children),
+    // The choice of an example has no name.
+    ExamplesSelect: (Select) => (props) =>
+      createElement("label", null, createElement("span", { className: "unseen" }, "Example"), createElement(Select, props)),
   },
 });
 
