@@ -57,14 +57,14 @@ verify: setup ## Break the system under load and check that nothing is lost; opt
 lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy $(PACKAGES:%=-p chat_%)
+	$(BIN)/mypy $(PACKAGES:%=-p chat_%) -p docs_site
 	$(BIN)/lint-imports
 	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/yamllint --config-file deploy/yamllint.yml deploy
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/docker-compose.yml
 	$(BIN)/kubernetes-validate --strict --quiet -k $(KUBERNETES) $(MANIFESTS_OF_KUBERNETES)
 
-contracts: setup ## Write shared/contracts from the models
+contracts: setup ## Write shared/contracts from the models, and the site under /docs
 	PYTHONPATH=examples/python $(BIN)/python tests/contracts/generate.py
 
 bench: setup ## Measure beside two peers; options: WORKLOADS=rooms,hall TARGETS=chat,node GATEWAYS=1 MESSAGING=1 SECONDS=10 OUT=.chat/bench ARGS=--sweep

@@ -1,9 +1,9 @@
-"""Writes shared/contracts/ and what docs/ takes from the code: `make contracts`."""
+"""Writes shared/contracts/, what docs/ takes from the code, and the site made of both: `make contracts`."""
 
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from fastapi import FastAPI
 sys.path.insert(0, str(Path(__file__).parent))
 from asyncapi import asyncapi_document
 from close_reasons_table import with_close_reasons
+from docs_site.site import OUT, site_files
 from faults_table import with_faults
 from metrics_table import metrics_page
 from settings_table import settings_page
@@ -67,7 +68,18 @@ async def documents() -> dict[str, str]:
     files[page] = with_close_reasons((ROOT / page).read_text(), chat_gateway_ws.close_reasons.CLOSE_REASONS)
     page = "docs/guarantees.md"
     files[page] = with_faults((ROOT / page).read_text(), CATALOGUE)
-    return files
+    written = {str(page.relative_to(ROOT)): page.read_text() for page in (ROOT / "docs").rglob("*.md")}
+    return files | site_files(written | files)
+
+
+def leftovers(made: Collection[str]) -> list[Path]:
+    """Return the files of the documentation site that no source makes any more.
+
+    Args:
+        made: the paths of what is made, as `documents` gives them.
+    """
+    present = (path for path in (ROOT / OUT).rglob("*") if path.is_file())
+    return sorted(path for path in present if str(path.relative_to(ROOT)) not in made)
 
 
 def _openapi(create_app: Callable[..., FastAPI], load: type[ServiceSettings]) -> dict[str, Any]:
@@ -79,11 +91,14 @@ def _text(document: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Write the files that changed."""
-    for path, text in asyncio.run(documents()).items():
+    """Write all files, and remove those of the site that nothing makes any more."""
+    files = asyncio.run(documents())
+    for path, text in files.items():
         target = ROOT / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
+    for path in leftovers(files):
+        path.unlink()
 
 
 if __name__ == "__main__":

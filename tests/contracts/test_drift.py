@@ -27,3 +27,12 @@ async def test_contracts_are_up_to_date() -> None:
     ]
     if stale:
         pytest.fail(f"run `make contracts` and commit: {', '.join(stale)}")
+
+
+async def test_the_site_has_no_page_without_a_source() -> None:
+    generator = _load_generator()
+    leftovers = generator.leftovers(await generator.documents())
+    if leftovers:
+        pytest.fail(
+            f"run `make contracts` and commit: {', '.join(map(str, leftovers))} have no source any more"
+        )

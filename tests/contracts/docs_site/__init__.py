@@ -1,0 +1,1 @@
+"""The documentation site that the gateway serves under /docs: static HTML from docs/ and the contracts."""
