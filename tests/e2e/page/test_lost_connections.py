@@ -198,18 +198,14 @@ async def test_a_log_in_renews_itself(visit: Any, room_name: str) -> None:
     await alice.is_connected()
     await alice.create_room(room_name)
     await bob.join_room(room_name)
-    async with alice.page.expect_response(lambda answer: "refreshToken" in answer.url) as renewed:
-        await alice.page.clock.fast_forward("40:00")
-        await alice.page.get_by_role("button", name="People").click()
-    assert (await renewed.value).status == 200
-    await expect(alice.page.locator("#people li")).to_have_count(2)
-    await alice.page.clock.fast_forward("40:00")
-    await alice.page.get_by_role("button", name="Inside").click()
-    async with alice.page.expect_response(lambda answer: "refreshToken" in answer.url) as renewed:
-        await alice.page.get_by_role("button", name="Cut the connection").click()
-        await expect(alice.page.locator("#state")).to_contain_text("Reconnecting")
-        await alice.page.clock.run_for(5000)
-    assert (await renewed.value).status == 200
-    await alice.is_connected()
+    for _time in range(2):
+        async with alice.page.expect_response(lambda answer: "refreshToken" in answer.url) as renewed:
+            # As after the sleep of a laptop: the connection has timed out, and so has the token.
+            await alice.page.clock.fast_forward("40:00")
+            await alice.page.clock.run_for(5_000)
+        assert (await renewed.value).status == 200
+        await alice.is_connected()
     await alice.say("still here")
     await bob.sees("still here")
+    await alice.page.get_by_role("button", name="People").click()
+    await expect(alice.page.locator("#people li")).to_have_count(2)
