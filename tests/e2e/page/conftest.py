@@ -33,7 +33,9 @@ CHROMIUM_OPTIONS = [
 SECONDS = 15.0
 FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><dir>{root}/usr/share/fonts</dir><cachedir>{root}/var/cache/fontconfig</cachedir></fontconfig>
+<fontconfig>
+<dir>/usr/share/fonts</dir><dir>{root}/usr/share/fonts</dir><cachedir>{root}/var/cache/fontconfig</cachedir>
+</fontconfig>
 """
 
 Visit = Callable[..., Awaitable["Person"]]
@@ -47,10 +49,17 @@ def chromium() -> tuple[str, dict[str, str]]:
         return program, {}
     if not debian.is_available():
         pytest.skip("no Chromium here, and no apt-get to fetch one with")
-    root = debian.unpack("chromium", lambda apt: apt.missing_for("chromium"), _patch_fonts)
-    libraries = f"{root}/usr/lib/{os.uname().machine}-linux-gnu"
-    environment = {"LD_LIBRARY_PATH": libraries, "FONTCONFIG_FILE": f"{root}/etc/fonts/local.conf"}
-    return f"{root}/usr/lib/chromium/chromium", environment
+    root = debian.unpack("chromium", _packages, _patch_fonts)
+    folders = {str(library.parent) for library in root.glob("**/lib*.so*")}
+    return f"{root}/usr/lib/chromium/chromium", {
+        "LD_LIBRARY_PATH": ":".join(sorted(folders)),
+        "FONTCONFIG_FILE": f"{root}/etc/fonts/local.conf",
+    }
+
+
+def _packages(apt: debian.Apt) -> list[str]:
+    """Return what Chromium needs here; without any font it ends."""
+    return sorted({*apt.missing_for("chromium"), "fonts-dejavu-core"})
 
 
 def _patch_fonts(root: Path, target: Path) -> None:
