@@ -11,6 +11,7 @@ from playwright.async_api import expect
 
 MUCH = 130
 PAGE = 50
+KEPT = 400
 
 
 def image_bytes() -> bytes:
@@ -166,6 +167,18 @@ async def test_history_comes_as_one_scrolls_up(
     await expect(alice.page.locator("#older")).to_have_text("This is where the room begins.")
     assert await alice.seqs() == list(range(1, MUCH + 1))
     await alice.picture("09-history")
+
+    # Whoever follows a lively room keeps its newest part only, and finds the rest by scrolling up.
+    await alice.page.locator("#log").evaluate("log => (log.scrollTop = log.scrollHeight)")
+    await append(room_id, me["data"]["id"], [f"more {number}" for number in range(KEPT)])
+    await alice.sees(f"more {KEPT - 1}")
+    seqs = await alice.seqs()
+    assert len(seqs) <= KEPT
+    assert seqs == list(range(seqs[0], MUCH + KEPT + 1))
+    await alice.page.locator("#log").evaluate("log => (log.scrollTop = 0)")
+    await expect(alice.page.locator(f"#messages [data-seq='{seqs[0] - 1}']")).to_have_count(1)
+    seqs = await alice.seqs()
+    assert seqs == list(range(seqs[0], MUCH + KEPT + 1))
 
 
 async def test_what_people_write_is_text(visit: Any) -> None:

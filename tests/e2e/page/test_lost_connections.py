@@ -119,6 +119,52 @@ async def test_what_was_written_offline_survives_a_reload(visit: Any, room_name:
     assert await alice.texts() == await bob.texts() == ["in between", "first", "second"]
 
 
+async def test_what_is_not_sent_is_not_dropped_by_logging_out(visit: Any, room_name: str) -> None:
+    alice = await visit("alice")
+    network = Network()
+    await network.install(alice.page)
+    await alice.page.reload()
+    await alice.is_connected()
+    await alice.create_room(room_name)
+    await network.shut()
+    await alice.say("not sent")
+    await alice.page.get_by_role("button", name="Log out").click()
+    asked = alice.page.get_by_role("dialog")
+    await expect(asked).to_contain_text("Messages on their way: 1.")
+    await asked.get_by_role("button", name="Stay").click()
+    await expect(alice.page.locator("#pending li")).to_have_count(1)
+    await alice.page.get_by_role("button", name="Log out").click()
+    await asked.get_by_role("button", name="Log out").click()
+    await expect(alice.page.get_by_role("tab", name="Log in")).to_be_visible()
+    kept = await alice.page.evaluate("JSON.stringify(localStorage)")
+    assert "not sent" not in kept
+
+
+async def test_what_was_stored_before_a_reload_is_not_waited_for(visit: Any, room_name: str) -> None:
+    """Its acknowledgement met a page that was gone: sent again it is a duplicate, and stands where it was."""
+    alice = await visit("alice")
+    await alice.create_room(room_name)
+    await alice.say("stored")
+    await alice.sees("stored")
+    await alice.page.evaluate(
+        """async () => {
+            const get = (path) => fetch(`/api/v1${path}`).then((answer) => answer.json());
+            const me = (await get("/auth/me")).data.id;
+            const roomId = (await get("/room")).data[0].id;
+            const [{ content, clientMessageId }] = (await get(`/room/${roomId}/messages`)).data.messages;
+            const message = { roomId, content, messageType: "text", clientMessageId };
+            localStorage.setItem(`chat.outbox.${me}.${clientMessageId}`, JSON.stringify({ at: 1, message }));
+        }"""
+    )
+    await alice.page.reload()
+    await alice.is_connected()
+    await alice.sees("stored")
+    await expect(alice.page.locator("#pending li")).to_have_count(0)
+    assert (
+        await alice.page.evaluate("Object.keys(localStorage).some((key) => key.includes('outbox'))") is False
+    )
+
+
 async def test_what_cannot_be_sent_any_more_is_not_lost_silently(visit: Any, room_name: str) -> None:
     alice, bob = await visit("alice"), await visit("bob")
     network = Network()

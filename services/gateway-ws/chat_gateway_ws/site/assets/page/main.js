@@ -2,7 +2,7 @@
 
 import { ChatApi, LoggedOut } from "../chat-client.js";
 import { showComposer } from "./composer.js";
-import { $, notice } from "./dom.js";
+import { $, dialog, notice } from "./dom.js";
 import { showPanel } from "./panel.js";
 import { showPeople } from "./people.js";
 import { showRoom } from "./room.js";
@@ -29,15 +29,7 @@ async function begin(me) {
   store.addEventListener("unsendable", ({ detail }) =>
     notice(`Not sent, since you are not in its room any more: ${detail.content}`),
   );
-  $("#log-out").addEventListener("click", async () => {
-    try {
-      await api.logOut();
-    } catch (error) {
-      if (error.status !== 401) return notice(error.message);
-    }
-    store.stop();
-    end("");
-  });
+  offerLogOut(store);
   $("#welcome").hidden = true;
   $("#chat").hidden = false;
   await store.start();
@@ -55,6 +47,25 @@ function showState(store) {
   show();
   $("#hurry").addEventListener("click", () => store.client.hurry());
   addEventListener("online", () => store.client?.hurry());
+}
+
+/** Log out by a button; whoever has something that is not sent yet is asked. */
+function offerLogOut(store) {
+  const logOut = async () => {
+    try {
+      await api.logOut();
+    } catch (error) {
+      if (error.status !== 401) throw error; // it has ended already
+    }
+    store.stop();
+    end("");
+  };
+  const ask = dialog("#unsent", logOut);
+  $("#log-out").addEventListener("click", () => {
+    $("#unsent strong").textContent = store.unsent;
+    if (store.unsent) ask();
+    else logOut().catch((error) => notice(error.message));
+  });
 }
 
 /** Begin anew with an empty page, which forgets all that was shown; it says why. */

@@ -1,35 +1,53 @@
-// What was written and is not stored yet, kept beyond a reload of the page.
+// What was written and is not stored yet, kept beyond a reload of the page, for one person.
 
-/** A Map of messages that writes through to the browser's storage, for one person. */
+/** A Map of messages by their id that writes through to the browser's storage: an entry each, since tabs share it. */
 export class Outbox extends Map {
   constructor(userId) {
     super();
-    this.key = `chat.outbox.${userId}`;
-    for (const message of read(this.key)) super.set(message.clientMessageId, message);
+    this.prefix = `chat.outbox.${userId}.`;
+  }
+
+  /** What earlier visits, or other tabs, have not sent yet, in the order in which it was written. */
+  earlier() {
+    const entries = keys(this.prefix).map((key) => parsed(localStorage.getItem(key)));
+    return entries
+      .filter(Boolean)
+      .sort((one, other) => one.at - other.at)
+      .map(({ message }) => message);
   }
 
   set(id, message) {
-    super.set(id, message);
-    this.write();
-    return this;
+    if (!this.has(id)) write(this.prefix + id, { at: Date.now(), message });
+    return super.set(id, message);
   }
 
   delete(id) {
-    const was = super.delete(id);
-    this.write();
-    return was;
+    localStorage.removeItem(this.prefix + id);
+    return super.delete(id);
   }
 
-  write() {
-    // The constructor of Map may call set() before there is a key.
-    if (this.key) localStorage.setItem(this.key, JSON.stringify([...this.values()]));
+  /** Forget everything, of other tabs too, as when somebody logs out. */
+  clear() {
+    for (const key of keys(this.prefix)) localStorage.removeItem(key);
+    super.clear();
   }
 }
 
-function read(key) {
+const keys = (prefix) => Object.keys(localStorage).filter((key) => key.startsWith(prefix));
+
+/** Whoever's storage is full or forbidden has what they write in memory only. */
+function write(key, value) {
   try {
-    return JSON.parse(localStorage.getItem(key) ?? "[]");
+    localStorage.setItem(key, JSON.stringify(value));
+  } catch (error) {
+    console.warn("not kept beyond a reload:", error.message);
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
   } catch {
-    return [];
+    return null;
   }
 }

@@ -53,12 +53,10 @@ export class Store extends EventTarget {
   /** Load my rooms and connect. */
   async start() {
     await this.loadRooms();
-    const outbox = new Outbox(this.me.id);
-    for (const message of outbox.values()) this.pending.set(message.clientMessageId, { message, state: "sending" });
     this.app = {
       epoch: null,
       positions: new Map([...this.rooms.values()].map((room) => [room.info.id, room.end])),
-      outbox,
+      outbox: new Outbox(this.me.id),
       auth: async () => ({ token: await this.api.token().catch(() => "") }),
       onMessage: (message) => this.onMessage(message),
       onReset: (roomId, head) => this.onReset(roomId, head),
@@ -68,10 +66,18 @@ export class Store extends EventTarget {
     };
     this.client = new CarefulClient(location.origin, this.app);
     this.listen(this.client.socket);
+    for (const message of this.app.outbox.earlier()) this.submit(message);
   }
 
+  /** Disconnect for good, and forget what was not sent. */
   stop() {
     this.client?.socket.disconnect();
+    this.app?.outbox.clear();
+  }
+
+  /** How many of my messages are on their way. */
+  get unsent() {
+    return this.app?.outbox.size ?? 0;
   }
 
   // Rooms
@@ -172,11 +178,14 @@ export class Store extends EventTarget {
   /** Send a message; it is shown at once, with what became of it. `image` is the `url` of an upload. */
   send(roomId, content, image) {
     const kind = image ? { messageType: "image", imageUrl: image } : { messageType: "text" };
-    const message = { roomId, content, ...kind };
+    this.submit({ roomId, content, ...kind });
+  }
+
+  submit(message) {
     const sent = this.client.send(message);
     const id = message.clientMessageId;
     this.pending.set(id, { message, state: "sending" });
-    this.tell("pending", { roomId });
+    this.tell("pending", { roomId: message.roomId });
     sent.then(
       (answer) => this.setPending(id, { state: "stored", seq: answer.seq }),
       (error) => this.setPending(id, { state: "failed", code: error.message }),
@@ -188,6 +197,8 @@ export class Store extends EventTarget {
     if (!entry) return; // seen in its room already
     Object.assign(entry, change);
     const { roomId, content } = entry.message;
+    // Of an earlier visit, and stored then already: it is among what was shown from the start.
+    if (entry.seq <= this.rooms.get(roomId)?.end) this.pending.delete(id);
     if (change.state === "failed" && !this.rooms.has(roomId)) this.tell("unsendable", { content });
     this.tell("pending", { roomId });
   }
