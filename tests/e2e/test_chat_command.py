@@ -7,13 +7,18 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
+from chat_local.client.api import Api
 from chat_local.client.demo import load_demo
+from chat_local.client.errors import Refused
+from chat_local.client.session import log_in
+from chat_local.client.talking import Talk, TurnedAway
 from chat_local.probes import http_status
 from chat_shared.testing import ApiClient, NewRoom, NewUser, User, eventually
 
@@ -246,6 +251,33 @@ class TestToken:
         assert "(wrong_credentials)" in why
 
 
+class TestSession:
+    async def test_a_token_near_its_end_is_exchanged(self, chat_url: str, alice: User) -> None:
+        async with Api(chat_url) as api:
+            session = await log_in(api, alice.username, alice.password)
+            first = await session.token()
+            assert await session.token() == first
+            session.expires_at = time.time() + 5
+            assert await session.token() != first
+            assert (await session.call("GET", "/api/v1/auth/me")).data["id"] == alice.id
+            await session.end()
+            with pytest.raises(Refused, match="unauthenticated"):
+                await session.call("GET", "/api/v1/auth/me")
+
+    async def test_who_cannot_refresh_does_not_come_back(
+        self, chat_url: str, alice: User, new_room: NewRoom
+    ) -> None:
+        room = await new_room(alice)
+        async with Api(chat_url) as api:
+            session = await log_in(api, alice.username, alice.password)
+            await session.end()
+            session.expires_at = 0
+            talk = Talk(session, room["id"])
+            async with talk.connected():
+                with pytest.raises(TurnedAway, match="invalid_refresh_token"):
+                    await asyncio.wait_for(talk.send("never", "never"), SECONDS)
+
+
 class TestUser:
     async def test_create_show_and_delete(self, operator: Any, api: ApiClient) -> None:
         name = f"carol_{secrets.token_hex(4)}"
@@ -393,6 +425,73 @@ async def no_gateways(stack: "Stack") -> AsyncIterator[None]:
             await gateway.wait_ready()
 
 
+class Terminal:
+    """A command at a terminal of its own: what a person sees, and what they type."""
+
+    def __init__(self, *arguments: str, **environ: str) -> None:
+        self._arguments = arguments
+        self._environ = environ
+        self.screen = ""
+
+    async def __aenter__(self) -> Self:
+        self._master, slave = os.openpty()
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "chat_local", *self._arguments),
+            env={**os.environ, **self._environ},
+            preexec_fn=lambda: os.login_tty(slave),
+        )
+        os.close(slave)
+        asyncio.get_running_loop().add_reader(self._master, self._read)
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+        asyncio.get_running_loop().remove_reader(self._master)
+        os.close(self._master)
+
+    def _read(self) -> None:
+        try:
+            self.screen += os.read(self._master, 65_536).decode()
+        except OSError:  # nobody has the other side any more
+            asyncio.get_running_loop().remove_reader(self._master)
+
+    async def shows(self, text: str) -> None:
+        await eventually(lambda: text in self.screen, 20, f"{text} on {self.screen}")
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    async def ended(self) -> int:
+        return await asyncio.wait_for(self._process.wait(), SECONDS)
+
+
+class TestAtATerminal:
+    @pytest.mark.parametrize("way_out", ["\x03", "\x04"])
+    async def test_the_room_is_shown(
+        self, chat_url: str, alice: User, new_room: NewRoom, way_out: str
+    ) -> None:
+        room = await new_room(alice)
+        command = ("say", room["id"], "--as", alice.username)
+        async with Terminal(*command, CHAT_URL=chat_url) as terminal:
+            await terminal.shows(f"Password of {alice.username}: ")
+            terminal.type(f"{alice.password}\n")
+            await terminal.shows("what you type is sent")
+            terminal.type("at the terminal\n")
+            await terminal.shows(f"{alice.username}: at the terminal")
+            terminal.type(way_out)
+            assert await terminal.ended() == 0
+        assert alice.password not in terminal.screen
+        assert "Traceback" not in terminal.screen
+
+    async def test_progress(self, chat_url: str) -> None:
+        async with Terminal("seed", CHAT_URL=chat_url) as terminal:
+            await terminal.shows("100%")
+            assert await terminal.ended() == 0
+        assert "Messages  [" in terminal.screen
+
+
 class TestFollow:
     async def test_history_live_and_typed(
         self, chat: Chat, api: ApiClient, alice: User, bob: User, new_room: NewRoom
@@ -433,6 +532,7 @@ class TestFollow:
             await running.notes_that("Connected again", 40)
             await running.shows("typed meanwhile")
         assert [line.rpartition(": ")[2] for line in running.lines] == ["before", "missed", "typed meanwhile"]
+        assert len(running.notes) == 3, running.notes
 
     async def test_who_is_signed_out_is_told(
         self, chat: Chat, api: ApiClient, new_user: NewUser, new_room: NewRoom

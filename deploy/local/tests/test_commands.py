@@ -65,9 +65,10 @@ def test_where_auth_does_not_run(tmp_path: Path) -> None:
     assert explained(chat(*command, **given)).startswith(f"Nothing answers at {NOBODY}.")
 
 
-async def test_something_else_runs_there() -> None:
+@pytest.mark.parametrize("body", ["<html>hello</html>", "", "[]", '{"hello": 1}'])
+async def test_something_else_runs_there(body: str) -> None:
     async def hello(_request: web.Request) -> web.Response:
-        return web.Response(text="<html>hello</html>")
+        return web.Response(text=body)
 
     other = web.Application()
     other.router.add_route("*", "/{path:.*}", hello)
@@ -76,10 +77,13 @@ async def test_something_else_runs_there() -> None:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = "http://{}:{}".format(*runner.addresses[0][:2])
     try:
-        outcome = await asyncio.to_thread(chat, "seed", f"--url={url}")
+        seed = await asyncio.to_thread(chat, "seed", f"--url={url}")
+        given = {"CHAT_SERVICE_TOKEN": "t", "CHAT_AUTH_URLS": url}
+        show = await asyncio.to_thread(chat, "user", "show", "alice", **given)
     finally:
         await runner.cleanup()
-    assert explained(outcome).startswith(f"What answers at {url} is not this chat")
+    for outcome in (seed, show):
+        assert explained(outcome).startswith(f"What answers at {url} is not this chat")
 
 
 @pytest.mark.parametrize(

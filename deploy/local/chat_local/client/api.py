@@ -4,11 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiohttp
+from pydantic import BaseModel, ValidationError
 
 from chat_local.client.errors import NotChat, NothingThere, Refused
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 ANSWER_SECONDS = 20.0
 CONNECT_SECONDS = 5.0
@@ -20,13 +23,31 @@ _FIRST_FAILURE = 400
 class Answer:
     """A success: its status and its JSON body, None where there is none."""
 
+    url: str
     status: int
     body: Any
 
     @property
     def data(self) -> Any:
-        """The `data` of a public route's envelope."""
+        """The `data` of a public route's envelope.
+
+        Raises:
+            NotChat: there is no such envelope.
+        """
+        if not isinstance(self.body, dict) or "data" not in self.body:
+            raise NotChat(self.url, self.status)
         return self.body["data"]
+
+    def read_as(self, model: type[ModelT]) -> ModelT:
+        """Return the body of a route between services.
+
+        Raises:
+            NotChat: it is none of these.
+        """
+        try:
+            return model.model_validate(self.body)
+        except ValidationError:
+            raise NotChat(self.url, self.status) from None
 
 
 class Api:
@@ -88,7 +109,7 @@ class Api:
         except ValueError:
             raise NotChat(self.url, status) from None
         if status < _FIRST_FAILURE:
-            return Answer(status, parsed)
+            return Answer(self.url, status, parsed)
         if not isinstance(parsed, dict) or "code" not in parsed:
             raise NotChat(self.url, status)
         raise Refused(

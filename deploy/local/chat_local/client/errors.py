@@ -25,7 +25,7 @@ class NotChat(CommandFailed):
     """Something answers that does not speak as an installation of ours does."""
 
     def __init__(self, url: str, status: int) -> None:
-        super().__init__(f"What answers at {url} is not this chat: status {status} without a body of ours.")
+        super().__init__(f"What answers at {url} is not this chat: status {status}, none of our bodies.")
 
 
 class Refused(CommandFailed):

@@ -20,6 +20,8 @@ def run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
         return asyncio.run(work)
     except CommandFailed as failure:
         fail(failure)
+    except PermissionError as error:
+        fail(CommandFailed(f"{error.filename} cannot be read: {error.strerror}"))
 
 
 def fail(failure: CommandFailed) -> NoReturn:

@@ -90,7 +90,7 @@ def list_accounts(
     query = {"limit": str(limit), **({"after": after} if after else {})}
 
     async def ask(auth: Api) -> AccountPage:
-        return AccountPage.model_validate((await auth.call("GET", ACCOUNTS, query=query)).body)
+        return (await auth.call("GET", ACCOUNTS, query=query)).read_as(AccountPage)
 
     page = _ask(state_dir, ask)
     if as_json:
@@ -113,7 +113,7 @@ def sign_out(name: NameArgument, state_dir: StateOption = STATE_DIR) -> None:
     async def end(auth: Api) -> tuple[AccountDetails, int]:
         account = await _find(auth, name)
         answer = await auth.call("POST", f"{ACCOUNTS}/{account.id}/sign-out")
-        return account, SessionsEnded.model_validate(answer.body).ended
+        return account, answer.read_as(SessionsEnded).ended
 
     account, ended = _ask(state_dir, end)
     say(f"Ended {ended} sessions of {printable(account.username)}")
@@ -132,7 +132,7 @@ def password(name: NameArgument, state_dir: StateOption = STATE_DIR) -> None:
         account = await _find(auth, name)
         body = {"newPassword": read_password(f"New password of {account.username}", confirm=True)}
         answer = await auth.call("PUT", f"{ACCOUNTS}/{account.id}/password", body=body)
-        return account, SessionsEnded.model_validate(answer.body).ended
+        return account, answer.read_as(SessionsEnded).ended
 
     account, ended = _ask(state_dir, give)
     say(f"{printable(account.username)} has a new password; ended {ended} sessions")
@@ -168,7 +168,7 @@ def _ask(state_dir: Path, work: Callable[[Api], Awaitable[ResultT]]) -> ResultT:
 
 async def _find(auth: Api, name: str) -> AccountDetails:
     answer = await auth.call("GET", f"{ACCOUNTS}/find", query={"name": name})
-    return AccountDetails.model_validate(answer.body)
+    return answer.read_as(AccountDetails)
 
 
 def _facts(account: AccountDetails) -> list[tuple[str, str]]:
