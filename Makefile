@@ -51,7 +51,7 @@ test: lint js bench-peers ## Run every check; ARGS= goes to pytest, e.g. ARGS="s
 	$(BIN)/pytest $(ARGS)
 
 verify: setup ## Break the system under load and check that nothing is lost; options: FAULT=F04,F06 SEED=7 LOAD=0.5 MINUTES=20 RATE=1500 URL=http://...
-	PYTHONPATH=examples/python $(BIN)/python -m chat_faults --fault="$(FAULT)" --seed="$(SEED)" --minutes="$(MINUTES)" \
+	$(BIN)/python -m chat_faults --fault="$(FAULT)" --seed="$(SEED)" --minutes="$(MINUTES)" \
 	  --load="$(LOAD)" --rate="$(RATE)" --url="$(URL)"
 
 lint: setup ## Check style, formatting, types and the direction of imports
@@ -65,7 +65,7 @@ lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/kubernetes-validate --strict --quiet -k $(KUBERNETES) $(MANIFESTS_OF_KUBERNETES)
 
 contracts: setup ## Write shared/contracts from the models, and the site under /docs
-	PYTHONPATH=examples/python $(BIN)/python tests/contracts/generate.py
+	$(BIN)/python tests/contracts/generate.py
 
 bench: setup ## Measure beside two peers; options: WORKLOADS=rooms,hall TARGETS=chat,node GATEWAYS=1 MESSAGING=1 SECONDS=10 OUT=.chat/bench ARGS=--sweep
 	@$(MAKE) --no-print-directory --keep-going bench-native bench-peers || echo "Without them only a part can be measured"

@@ -23,6 +23,7 @@ import chat_rooms.settings
 import chat_shared.metrics
 import yaml
 from chat_faults.catalogue import CATALOGUE
+from chat_local.cli import app as chat_command
 from chat_shared.settings import ServiceSettings
 from fastapi import FastAPI
 
@@ -30,6 +31,7 @@ from fastapi import FastAPI
 sys.path.insert(0, str(Path(__file__).parent))
 from asyncapi import asyncapi_document
 from close_reasons_table import with_close_reasons
+from commands_table import with_commands
 from docs_site.site import OUT, site_files
 from faults_table import with_faults
 from metrics_table import metrics_page
@@ -66,6 +68,8 @@ async def documents() -> dict[str, str]:
     files["docs/metrics.md"] = metrics_page(METRICS)
     page = "docs/socket-protocol.md"
     files[page] = with_close_reasons((ROOT / page).read_text(), chat_gateway_ws.close_reasons.CLOSE_REASONS)
+    page = "docs/cli.md"
+    files[page] = with_commands((ROOT / page).read_text(), chat_command)
     page = "docs/guarantees.md"
     files[page] = with_faults((ROOT / page).read_text(), CATALOGUE)
     written = {str(page.relative_to(ROOT)): page.read_text() for page in (ROOT / "docs").rglob("*.md")}

@@ -1,5 +1,6 @@
-"""The command line: `chat up` runs everything, `chat doctor` tells what a machine lacks for it, `chat config`
-shows the settings, `chat dlq` handles events that were set aside.
+"""The command line, described in `docs/cli.md`.
+
+What is about this machine stands here; the modules of `commands` work with an installation that runs.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ import typer
 
 from chat_local import dead_letter_commands
 from chat_local import doctor as checks
+from chat_local.commands import say as say_command
+from chat_local.commands import seed, token, user
 from chat_local.console import run_in_foreground, say
 from chat_local.environment import environment
 from chat_local.services import MODULES
@@ -20,8 +23,14 @@ from chat_local.stack import StackOptions
 
 DEFAULT_PORT = 8080
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="The chat stack on this machine.")
-app.add_typer(dead_letter_commands.app, name="dlq")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Runs chat on this machine, and works with an installation that runs.",
+    epilog="Exit codes: 0 done, 1 failed or away, 2 wrong usage.",
+)
 
 PortOption = Annotated[
     int, typer.Option(envvar="PORT", min=1, max=65535, help="Port of the one URL that clients use.")
@@ -47,7 +56,12 @@ def up(
     state_dir: Annotated[Path, typer.Option(help="Folder for data, logs and secrets.")] = Path(".chat"),
     logs: Annotated[bool, typer.Option("--logs", help="Show all logs here, too.")] = False,
 ) -> None:
-    """Start everything and run until Ctrl-C."""
+    """Start everything and run until Ctrl-C.
+
+    \b
+    Example:
+      chat up --port 9000 --gateways 2
+    """
     environ = environment()
     options = StackOptions(
         state_dir=state_dir,
@@ -68,7 +82,12 @@ def doctor(
     port: PortOption = DEFAULT_PORT,
     state_dir: Annotated[Path, typer.Option(help="Folder for data, logs and secrets.")] = Path(".chat"),
 ) -> None:
-    """Tell what was found, what is missing, and the command that mends it."""
+    """Tell what was found, what is missing, and the command that mends it.
+
+    \b
+    Example:
+      chat doctor --port 9000
+    """
     results = checks.examine(environment(), port, state_dir)
     for result in results:
         say(str(result))
@@ -80,7 +99,12 @@ def config(
     service: Annotated[str, typer.Argument(help="Of one service; of all when not given.")] = "",
     state_dir: Annotated[Path, typer.Option(help="Folder with the secrets.")] = Path(".chat"),
 ) -> None:
-    """Print what the settings come to in this environment; secrets are not shown."""
+    """Print what the settings come to in this environment; secrets are not shown.
+
+    \b
+    Example:
+      chat config messaging
+    """
     if service and service not in MODULES:
         raise typer.BadParameter(f"{service} is not among {', '.join(MODULES)}")
     defaults = {"CHAT_ENVIRONMENT": "development", "CHAT_SECRETS_DIR": str(state_dir / "secrets")}
@@ -90,3 +114,10 @@ def config(
         argv = [sys.executable, "-m", MODULES[name], "config"]
         failed += subprocess.run(argv, env={**defaults, **environment()}, check=False).returncode != 0
     raise typer.Exit(1 if failed else 0)
+
+
+app.command()(seed.seed)
+app.add_typer(user.app, name="user")
+app.command()(token.token)
+app.command()(say_command.say)
+app.add_typer(dead_letter_commands.app, name="dlq")

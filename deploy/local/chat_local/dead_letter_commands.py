@@ -17,6 +17,7 @@ from chat_local.environment import environment
 from chat_local.ports import PortBook
 from chat_local.programs import rabbitmq
 from chat_local.state import StateFolder
+from chat_local.terminal import print_table, printable
 
 ResultT = TypeVar("ResultT")
 
@@ -46,9 +47,14 @@ STATE_DIR = Path(".chat")
 
 @app.command()
 def count(state_dir: StateOption = STATE_DIR) -> None:
-    """Show how many events wait, and how many were set aside, per queue."""
+    """Show how many events wait, and how many were set aside, per queue.
+
+    \b
+    Example:
+      chat dlq count
+    """
     depths = _run(state_dir, lambda letters: letters.depths())
-    _table(("queue", "waiting", "dead"), [(depth.queue, depth.waiting, depth.dead) for depth in depths])
+    print_table(("queue", "waiting", "dead"), [(depth.queue, depth.waiting, depth.dead) for depth in depths])
 
 
 @app.command("list")
@@ -58,10 +64,15 @@ def list_letters(
     body: Annotated[bool, typer.Option("--body", help="Show the events themselves, too.")] = False,
     state_dir: StateOption = STATE_DIR,
 ) -> None:
-    """Show which events of a queue were set aside, and why. They stay where they are."""
+    """Show which events of a queue were set aside, and why. They stay where they are.
+
+    \b
+    Example:
+      chat dlq list rooms.activity
+    """
     found = _run(state_dir, lambda letters: letters.look(queue, limit))
     header = ("event id", "key", "reason", "times", "age", *(("body",) if body else ()))
-    _table(header, [_row(letter, body) for letter in found])
+    print_table(header, [_row(letter, body) for letter in found])
 
 
 @app.command()
@@ -71,7 +82,12 @@ def replay(
     event_id: EventsOption = None,
     state_dir: StateOption = STATE_DIR,
 ) -> None:
-    """Send set-aside events to their queue again. Broken off, it has lost nothing: run it again."""
+    """Send set-aside events to their queue again. Broken off, it has lost nothing: run it again.
+
+    \b
+    Example:
+      chat dlq replay rooms.activity
+    """
     replayed = _run(state_dir, lambda letters: letters.replay(queue, limit, event_id or ()))
     say(f"{replayed} sent to {queue} again")
 
@@ -83,7 +99,12 @@ def drop(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     state_dir: StateOption = STATE_DIR,
 ) -> None:
-    """Remove set-aside events for good."""
+    """Remove set-aside events for good.
+
+    \b
+    Example:
+      chat dlq drop rooms.activity --event-id 01920b54-7e11-7c3e-9f6a-3d0b5f7f8a11
+    """
     if not yes:
         typer.confirm(f"Remove {len(event_id)} from the dead letters of {queue} for good?", abort=True)
     dropped = _run(state_dir, lambda letters: letters.drop(queue, event_id))
@@ -117,20 +138,15 @@ def _broker_url(state_dir: Path) -> str:
 
 
 def _row(letter: DeadLetter, body: bool) -> tuple[object, ...]:
-    shown = (_printable(letter.body.decode(errors="replace")),) if body else ()
+    shown = (printable(letter.body.decode(errors="replace")),) if body else ()
     return (
-        _printable(letter.id),
-        _printable(letter.key) or "-",
+        printable(letter.id),
+        printable(letter.key) or "-",
         letter.reason,
         letter.times,
         _age(letter.died_at),
         *shown,
     )
-
-
-def _printable(text: str) -> str:
-    """Return text from outside without anything that would steer a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _age(moment: datetime | None) -> str:
@@ -141,10 +157,3 @@ def _age(moment: datetime | None) -> str:
         if seconds >= size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
-
-
-def _table(header: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
-    lines = [header, *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    for line in lines:
-        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

@@ -1,15 +1,19 @@
 """The checks of `chat doctor`. Each says what it found; a failed one says how to mend it."""
 
+import asyncio
 import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from chat_local import debian
+from chat_local.client.demo_ground import ENVIRONMENT_PATH
 from chat_local.errors import LocalStackError, ProgramMissing
 from chat_local.ports import is_free
+from chat_local.probes import http_status
 from chat_local.programs import mongod, rabbitmq, redis, traefik
 from chat_local.programs.finding import Program
 
@@ -87,8 +91,11 @@ def _node() -> Finding:
 
 
 def _port(port: int) -> Finding:
-    detail = f"{port} is {'free' if is_free(port) else 'in use'}"
-    return Finding("Port", is_free(port), detail, f"PORT={port + 1} make run")
+    if is_free(port):
+        return Finding("Port", True, f"{port} is free")
+    if asyncio.run(http_status(f"http://127.0.0.1:{port}{ENVIRONMENT_PATH}")) == HTTPStatus.OK:
+        return Finding("Port", True, f"{port} is in use: chat runs there")
+    return Finding("Port", False, f"{port} is in use", f"PORT={port + 1} make run")
 
 
 def _disk(state_dir: Path) -> Finding:

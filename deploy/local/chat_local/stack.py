@@ -132,6 +132,7 @@ class Stack:
 
     async def stop(self) -> None:
         """Stop everything: what serves requests first, then the servers it stores with."""
+        self._state.url_file.unlink(missing_ok=True)
         behind = {name: self._processes[name] for name in self._processes if name in BACKING_NAMES}
         await _stop_all(process for name, process in self._processes.items() if name not in behind)
         await _stop_all(behind.values())
@@ -142,7 +143,7 @@ class Stack:
         left = await self._supervision.begin()
         if left:
             self.options.report(f"Ended {left} processes that an earlier start had left behind")
-        self._state.forget_pids()
+        self._state.forget_last_run()
         self._state.turn_logs()
         self.secrets = ensure_secrets(self._state.secrets)
         self._public_port = self._choose_public_port()
@@ -186,6 +187,7 @@ class Stack:
         program = await asyncio.to_thread(traefik.find)
         listen = [join(host, self._public_port) for host in self._hosts()]
         await self._bring_up([traefik.spec(program, self._state.run / "traefik", listen, ping_port, urls)])
+        self._state.url_file.write_text(self.url)
 
     def _instance_names(self) -> list[str]:
         counts = self.options.counts()

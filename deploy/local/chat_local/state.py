@@ -17,6 +17,7 @@ class StateFolder:
         self.logs = self.path / "logs"
         self.run = self.path / "run"
         self.secrets = self.path / "secrets"
+        self.url_file = self.run / "url"
         self._lock: TextIO | None = None
 
     def acquire(self) -> None:
@@ -67,7 +68,8 @@ class StateFolder:
         for log in self.logs.glob("*.log"):
             log.replace(log.with_suffix(".log.1"))
 
-    def forget_pids(self) -> None:
-        """Remove pid files that a killed stack left behind."""
+    def forget_last_run(self) -> None:
+        """Remove what a killed stack left behind: pid files and its URL."""
         for file in self.run.glob("*.pid"):
             file.unlink()
+        self.url_file.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """`chat doctor` tells what a machine has, what it lacks, and how to mend that."""
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from chat_local import doctor
 from chat_local.cli import app
 from chat_local.ports import PortBook
+from chat_local.stack import Stack
 from typer.testing import CliRunner
 
 
@@ -28,6 +30,13 @@ def test_a_taken_port_is_missing_something(tmp_path: Path, free_port: int) -> No
     assert result.exit_code == 1
     assert f"MISSING  Port        {free_port} is in use" in result.output
     assert f"PORT={free_port + 1} make run" in result.output
+
+
+async def test_a_port_of_ours_is_fine(stack: Stack, tmp_path: Path) -> None:
+    port = stack.url.rpartition(":")[2]
+    findings = await asyncio.to_thread(doctor.examine, {}, int(port), tmp_path)
+    [found] = [finding for finding in findings if finding.subject == "Port"]
+    assert str(found) == f"ok       Port        {port} is in use: chat runs there"
 
 
 @pytest.fixture

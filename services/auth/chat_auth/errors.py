@@ -5,7 +5,7 @@ ChatError
 ├── Unauthenticated ── WrongCredentials, InvalidRefreshToken
 ├── Forbidden ── WrongPassword
 ├── NotFound ── UserNotFound, SessionNotFound
-├── Conflict ── AccountTaken
+├── Conflict ── AccountTaken, AccountChanged
 ├── ContentTooLarge ── AvatarTooLarge
 └── Unavailable ── HashingBusy, AvatarStoreAway
 """
@@ -71,6 +71,11 @@ class AccountTaken(Conflict):
 
     code = "account_taken"
     message = "This username or email is taken"
+
+
+class AccountChanged(Conflict):
+    code = "account_changed"
+    message = "The account was changed at the same moment; try again"
 
 
 class AvatarTooLarge(ContentTooLarge):

@@ -1,6 +1,6 @@
 """HTTP bodies of auth."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from chat_shared.contracts.base import EntityId, StrictModel, Stripped, Timestamp, WireModel
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
@@ -118,6 +118,12 @@ class PasswordBody(StrictModel):
     new_password: NewPassword
 
 
+class PasswordResetBody(StrictModel):
+    """The password that an operator gives to an account."""
+
+    new_password: NewPassword
+
+
 class DeleteAccountBody(StrictModel):
     """The password, to prove that it is the owner who asks."""
 
@@ -211,6 +217,12 @@ class SessionItem(WireModel):
             user_agent=session.user_agent,
             address=session.address,
         )
+
+
+class EnvironmentItem(WireModel):
+    """What kind of installation this is."""
+
+    environment: Literal["development", "production"]
 
 
 class JsonWebKey(WireModel):

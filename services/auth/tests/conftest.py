@@ -239,6 +239,11 @@ async def ada(auth: ApiClient) -> User:
     return await auth.login(await auth.register())
 
 
+@pytest.fixture
+def service_headers(stack: "Stack") -> dict[str, str]:
+    return {SERVICE_TOKEN_HEADER: stack.secrets["chat_service_token"]}
+
+
 @pytest_asyncio.fixture(scope="session")
 async def auth_database(stack: "Stack") -> AsyncIterator[AsyncDatabase[Document]]:
     """What auth has stored."""

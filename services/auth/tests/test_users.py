@@ -13,11 +13,6 @@ from redis.asyncio import Redis
 MISSING = "0" * 24
 
 
-@pytest.fixture
-def service_headers(stack: Any) -> dict[str, str]:
-    return {SERVICE_TOKEN_HEADER: stack.secrets["chat_service_token"]}
-
-
 class TestProfiles:
     async def test_one(self, auth: ApiClient, ada: User) -> None:
         bob = await auth.register(firstname="Bob")

@@ -180,3 +180,35 @@ class AvatarStored(WireModel):
 
     media_id: EntityId
     url: str
+
+
+class AccountItem(WireModel):
+    """auth -> an operator: an account."""
+
+    id: EntityId
+    username: str
+    email: str
+    firstname: str
+    lastname: str
+    is_online: bool
+    created_at: Timestamp
+    last_seen: Timestamp | None
+
+
+class AccountDetails(AccountItem):
+    """auth -> an operator: one account that was asked for."""
+
+    session_count: int = Field(description="Sessions that have not ended")
+
+
+class AccountPage(WireModel):
+    """auth -> an operator: accounts in the order in which they were made; `next` is the `after` of more."""
+
+    accounts: list[AccountItem]
+    next: EntityId | None
+
+
+class SessionsEnded(WireModel):
+    """auth -> an operator: how many sessions were alive until now."""
+
+    ended: int

@@ -1,7 +1,6 @@
 """The careful client of `examples/python`, with a history of all that it did and saw for `delivery_checker`.
 
-`examples/python` is on the import path of the tests: `pythonpath` for pytest and `mypy_path` for mypy, both
-in `pyproject.toml`; a program outside of pytest sets PYTHONPATH.
+`examples/python` is a member of the workspace for that, and a dependency of chat-local.
 """
 
 import asyncio

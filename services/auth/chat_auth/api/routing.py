@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from chat_shared.rate_limits import address_key
 from fastapi import APIRouter, Depends, Request
 
 from chat_auth.service.accounts import Accounts
+from chat_auth.service.administration import Administration
 from chat_auth.service.profiles import Profiles
 from chat_auth.service.sessions import Caller, Sessions
 from chat_auth.service.signing_keys import KeyRing
@@ -29,7 +30,9 @@ class Services:
     accounts: Accounts
     sessions: Sessions
     profiles: Profiles
+    administration: Administration
     keys: KeyRing
+    environment: Literal["development", "production"]
     secure_cookies: bool
     origins: frozenset[str]
 

@@ -17,6 +17,7 @@ from chat_auth.domain.accounts import User
 from chat_auth.domain.passwords import check_new_password
 from chat_auth.errors import AccountTaken, WrongCredentials, WrongPassword
 from chat_auth.hashing import PasswordHasher
+from chat_auth.service.account_end import AccountEnd
 from chat_auth.service.password_check import PasswordCheck
 from chat_auth.service.session_end import SessionEnd
 from chat_auth.store import SessionStore, UserStore
@@ -68,6 +69,7 @@ class Accounts:
         hasher: PasswordHasher,
         passwords: PasswordCheck,
         session_end: SessionEnd,
+        account_end: AccountEnd,
         avatars: AvatarClient,
         limiter: RateLimiter,
     ) -> None:
@@ -78,6 +80,7 @@ class Accounts:
         self._hasher = hasher
         self._passwords = passwords
         self._session_end = session_end
+        self._account_end = account_end
         self._avatars = avatars
         self._limiter = limiter
 
@@ -213,17 +216,8 @@ class Accounts:
         """
         user = await self.own(user_id)
         await self._confirm(user, password, address)
-
-        async def work(transaction: AsyncClientSession) -> list[str]:
-            if not await self._users.remove(transaction, user.id, verified=user.password_hash):
-                raise WrongPassword
-            session_ids = await self._sessions.ids_of(transaction, user.id)
-            ended = await self._session_end.end_within(transaction, user.id, session_ids, "account_deleted")
-            await self._outbox.add(transaction, UserDeleted(user_id=user.id))
-            return ended
-
-        ended = await self._mongo.transaction(work)
-        await self._session_end.announce(user.id, ended, "account_deleted")
+        if not await self._account_end.end(user):
+            raise WrongPassword
         audit("account_deleted", user_id=user.id, address=address)
 
     async def _confirm(self, user: User, password: str, address: str) -> None:

@@ -47,6 +47,10 @@ class Profiles:
         """Tell whether a user has a live connection; False while that is not known."""
         return user_id in await self._presence.online_among([user_id])
 
+    async def online_among(self, user_ids: Sequence[str]) -> set[str]:
+        """Return those users who have a live connection; none while that is not known."""
+        return await self._presence.online_among(user_ids)
+
     async def note_last_seen(self, moments: Mapping[str, datetime]) -> None:
         """Move `lastSeen` of these users forward; a moment in the future counts as now."""
         now = utc_now()

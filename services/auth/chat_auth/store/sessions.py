@@ -59,6 +59,10 @@ class SessionStore:
         documents = self._sessions.find(query).sort("lastUsedAt", DESCENDING).limit(MAX_LISTED)
         return [_session(document) async for document in documents]
 
+    async def count_live(self, user_id: str, now: datetime) -> int:
+        """Return how many sessions of a user have not ended."""
+        return await self._sessions.count_documents({"userId": ObjectId(user_id), "expiresAt": {"$gt": now}})
+
     async def live_among(self, session_ids: Iterable[str], now: datetime) -> set[str]:
         """Return those of these sessions that have not ended; malformed ids are none."""
         ids = [ObjectId(session_id) for session_id in session_ids if ObjectId.is_valid(session_id)]

@@ -62,6 +62,12 @@ class UserStore:
         documents = self._users.find({"_id": {"$in": [ObjectId(user_id) for user_id in user_ids]}})
         return [_user(document) async for document in documents]
 
+    async def page(self, after: str | None, limit: int) -> list[User]:
+        """Return accounts in the order in which they were made, those after the id `after`."""
+        query = {"_id": {"$gt": ObjectId(after)}} if after else {}
+        documents = self._users.find(query).sort("_id", ASCENDING).limit(limit)
+        return [_user(document) async for document in documents]
+
     async def find_by_name(self, *, username: str | None, email: str | None) -> User | None:
         """Return the account with this username, this email address, or both where both are given."""
         given = {"usernameKey": username, "emailKey": email}

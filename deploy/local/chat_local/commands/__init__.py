@@ -1,0 +1,1 @@
+"""The commands that work with an installation that runs; each module is one, or one group."""
