@@ -1,5 +1,6 @@
 """The command line: `chat up` runs everything, `chat doctor` tells what a machine lacks for it, `chat config`
-shows the settings, `chat dlq` handles events that were set aside.
+shows the settings, `chat dlq` handles events that were set aside, `chat import` brings in what the Express
+original has.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from chat_local import dead_letter_commands
+from chat_local import dead_letter_commands, import_command
 from chat_local import doctor as checks
 from chat_local.console import run_in_foreground, say
 from chat_local.environment import environment
@@ -22,6 +23,7 @@ DEFAULT_PORT = 8080
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="The chat stack on this machine.")
 app.add_typer(dead_letter_commands.app, name="dlq")
+app.command("import")(import_command.import_from_express)
 
 PortOption = Annotated[
     int, typer.Option(envvar="PORT", min=1, max=65535, help="Port of the one URL that clients use.")
