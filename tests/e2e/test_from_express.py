@@ -1,15 +1,11 @@
 """Row by row what docs/from-express.md says of clients and settings of the Express original."""
 
-import asyncio
-import json
 import re
 import secrets
-import shutil
-from collections.abc import Callable
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import chat_auth.settings
 import chat_media.settings
@@ -20,44 +16,27 @@ from chat_shared.testing import (
     OWN_USER_FIELDS,
     PASSWORD,
     ApiClient,
-    Connect,
     NewRoom,
     NewUser,
-    SocketClient,
     User,
-    check_history,
-    check_message,
     problem_body,
     response_cookies,
     success_body,
 )
-from chat_shared.testing.socket_client import ConnectRefused
 from PIL import Image
 from typer.main import get_command
 
 PAGE = Path(__file__).parents[2] / "docs" / "from-express.md"
-OLD_CLIENT = Path(__file__).parent / "js" / "old-client.mjs"
 ROW = re.compile(r"^\| ([A-Z]\d\d) \|", re.M)
-BOTH_NAMES = pytest.mark.parametrize("separator", ["_", "-"])
-
-TestT = TypeVar("TestT", bound=Callable[..., Any])
-covered: set[str] = set()
-
-
-def row(*ids: str) -> Callable[[TestT], TestT]:
-    """Say which rows of the page a test stands for."""
-
-    def mark(test: TestT) -> TestT:
-        covered.update(ids)
-        return test
-
-    return mark
+MARK = re.compile(r"mark\.row\((.*?)\)")
+ID = re.compile(r"[A-Z]\d\d")
 
 
 def test_each_row_has_a_test_and_each_test_a_row() -> None:
     on_page = ROW.findall(PAGE.read_text())
     assert len(on_page) == len(set(on_page)), "an id is there twice"
-    assert set(on_page) == covered
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_from_express*.py"))
+    assert set(on_page) == set(ID.findall(" ".join(MARK.findall(tests))))
 
 
 def registration(**fields: Any) -> dict[str, Any]:
@@ -91,14 +70,14 @@ class TestEnvironment:
         monkeypatch.setenv("CHAT_MASTER_KEYS", f"k1:{secrets.token_hex(21)}A=")
         monkeypatch.setenv("CHAT_ENVIRONMENT", "development")
 
-    @row("E01")
+    @pytest.mark.row("E01")
     def test_port(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PORT", "5000")
         assert chat_shared.settings.ServiceSettings().port == 5000
         up = get_command(app).commands["up"]  # type: ignore[attr-defined]
         assert up.make_context("up", []).params["port"] == 5000
 
-    @row("E02")
+    @pytest.mark.row("E02")
     @pytest.mark.parametrize("name", ["MONGO_URI", "MONGODB_URI"])
     def test_mongo(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         monkeypatch.setenv(name, "mongodb://db.example/old")
@@ -106,21 +85,21 @@ class TestEnvironment:
         monkeypatch.setenv("CHAT_MONGO_URL", "mongodb://other.example/")
         assert chat_shared.settings.ServiceSettings().mongo_url == "mongodb://other.example/"
 
-    @row("E03", "E05", "E08")
+    @pytest.mark.row("E03", "E05", "E08")
     @pytest.mark.parametrize("name", ["ACCESS_TOKEN_SECRET", "REFRESH_TOKEN_SECRET", "NODE_ENV"])
     def test_not_read(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         before = chat_auth.settings.Settings().model_dump()
         monkeypatch.setenv(name, "development-or-a-secret")
         assert chat_auth.settings.Settings().model_dump() == before
 
-    @row("E04", "E06")
+    @pytest.mark.row("E04", "E06")
     def test_lives_of_tokens(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ACCESS_TOKEN_EXPIRY", "1d")
         monkeypatch.setenv("REFRESH_TOKEN_EXPIRY", "7d")
         settings = chat_auth.settings.Settings()
         assert (settings.access_token_seconds, settings.refresh_idle_seconds) == (86_400, 7 * 86_400)
 
-    @row("E07")
+    @pytest.mark.row("E07")
     def test_cloudinary(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("CLOUD_NAME", "API_KEY", "API_SECRET"):
             monkeypatch.setenv(f"CLOUDINARY_{name}", f"old-{name}")
@@ -131,7 +110,7 @@ class TestEnvironment:
 class TestEndpoints:
     """The thirteen endpoints."""
 
-    @row("R01")
+    @pytest.mark.row("R01")
     async def test_register(self, api: ApiClient) -> None:
         body = registration(avatarUrl="https://res.cloudinary.com/demo/ada.png")
         account = await api.data("POST", "/auth/register", status=201, json=body)
@@ -144,7 +123,7 @@ class TestEndpoints:
         weak = registration(password="password1")
         await api.refused("POST", "/auth/register", status=400, code="validation_failed", json=weak)
 
-    @row("R02")
+    @pytest.mark.row("R02")
     @pytest.mark.parametrize("field", ["username", "email"])
     async def test_log_in(self, api: ApiClient, alice: User, field: str) -> None:
         body = {field: getattr(alice, field), "password": alice.password}
@@ -156,12 +135,12 @@ class TestEndpoints:
         assert cookies["accessToken"].value == data["accessToken"]
         assert "refreshToken" in cookies
 
-    @row("R03")
+    @pytest.mark.row("R03")
     async def test_log_in_as_nobody(self, api: ApiClient) -> None:
         body = {"username": "nobody_at_all", "password": PASSWORD}
         await api.refused("POST", "/auth/login", status=401, code="wrong_credentials", json=body)
 
-    @row("R04")
+    @pytest.mark.row("R04")
     async def test_log_out(self, api: ApiClient, new_user: NewUser) -> None:
         user = await new_user()
         response = await api.send("POST", "/auth/logout", cookies={"accessToken": user.access_token})
@@ -169,7 +148,7 @@ class TestEndpoints:
         cookies = response_cookies(response)
         assert [cookies[name].value for name in ("accessToken", "refreshToken")] == ["", ""]
 
-    @row("R05", "H04")
+    @pytest.mark.row("R05", "H04")
     @pytest.mark.parametrize("carrier", ["cookie", "header"])
     async def test_refresh(self, api: ApiClient, new_user: NewUser, carrier: str) -> None:
         user = await new_user()
@@ -186,7 +165,7 @@ class TestEndpoints:
             name: data[name] for name in ("accessToken", "refreshToken")
         }
 
-    @row("R06")
+    @pytest.mark.row("R06")
     @pytest.mark.parametrize("path", ["/room/", "/room"])
     async def test_create_room(self, api: ApiClient, alice: User, path: str) -> None:
         body = {"roomName": "Old friends", "roomType": "private", "description": "as before"}
@@ -194,7 +173,7 @@ class TestEndpoints:
         assert {name: room[name] for name in body} == body
         assert (room["createdBy"], room["members"]) == (alice.id, [alice.id])
 
-    @row("R07")
+    @pytest.mark.row("R07")
     async def test_join_room(
         self, api: ApiClient, alice: User, bob: User, carol: User, new_room: NewRoom
     ) -> None:
@@ -206,7 +185,7 @@ class TestEndpoints:
         path = f"/room/{private['_id']}/join"
         await api.refused("POST", path, carol, status=404, code="room_not_found")
 
-    @row("R08")
+    @pytest.mark.row("R08")
     async def test_update_room(self, api: ApiClient, alice: User, bob: User, new_room: NewRoom) -> None:
         room = await new_room(alice, bob)
         body = {"roomName": "Another name", "description": "and purpose"}
@@ -215,7 +194,7 @@ class TestEndpoints:
         path = f"/room/{room['_id']}"
         await api.refused("PATCH", path, bob, status=403, code="role_too_low", json=body)
 
-    @row("R09")
+    @pytest.mark.row("R09")
     async def test_leave_room(self, api: ApiClient, alice: User, bob: User, new_room: NewRoom) -> None:
         room = await new_room(alice, bob)
         path = f"/room/{room['_id']}"
@@ -226,7 +205,7 @@ class TestEndpoints:
         await api.call("DELETE", path, bob)
         await api.refused("GET", path, bob, status=404, code="room_not_found")
 
-    @row("R10", "A01")
+    @pytest.mark.row("R10", "A01")
     async def test_my_rooms(self, api: ApiClient, new_user: NewUser, new_room: NewRoom) -> None:
         user = await new_user()
         rooms = {(await new_room(user))["_id"] for _ in range(3)}
@@ -238,21 +217,21 @@ class TestEndpoints:
         named = await api.data("GET", f"/users?ids={first['createdBy']},{first['members'][0]}", user)
         assert named[0]["username"] == user.username
 
-    @row("R11")
+    @pytest.mark.row("R11")
     async def test_one_room(self, api: ApiClient, alice: User, bob: User, new_room: NewRoom) -> None:
         room, private = await new_room(alice), await new_room(alice, roomType="private")
         shown = await api.data("GET", f"/room/{room['_id']}", bob)
         assert shown["roomName"] == room["roomName"]
         await api.refused("GET", f"/room/{private['_id']}", bob, status=404, code="room_not_found")
 
-    @row("R12")
+    @pytest.mark.row("R12")
     async def test_public_rooms(self, api: ApiClient, alice: User, new_room: NewRoom) -> None:
         room, private = await new_room(alice), await new_room(alice, roomType="private")
         found = [shown["_id"] for shown in await api.data("GET", "/room/public")]
         assert found[0] == room["_id"]
         assert private["_id"] not in found
 
-    @row("R13")
+    @pytest.mark.row("R13")
     async def test_messages(self, api: ApiClient, alice: User, new_room: NewRoom) -> None:
         path = f"/room/{(await new_room(alice))['_id']}/messages"
         for number in range(5):
@@ -264,7 +243,7 @@ class TestEndpoints:
         assert second["messages"][0]["sender"] == alice.id
         await api.refused("GET", f"{path}?limit=101", alice, status=400, code="validation_failed")
 
-    @row("R14")
+    @pytest.mark.row("R14")
     async def test_upload(self, api: ApiClient, alice: User) -> None:
         data = await api.data("POST", "/upload/image", alice, status=201, files=picture())
         shown = await api.http.get(data["url"], headers=alice.headers)
@@ -274,14 +253,14 @@ class TestEndpoints:
 class TestAnswers:
     """What every answer has in common."""
 
-    @row("A02")
+    @pytest.mark.row("A02")
     async def test_failure(self, api: ApiClient) -> None:
         body = (await api.send("GET", "/room")).json()
         assert (body["statusCode"], body["success"], body["data"]) == (401, False, None)
         assert isinstance(body["message"], str)
         assert body["errors"] == []
 
-    @row("A03")
+    @pytest.mark.row("A03")
     async def test_codes(self, api: ApiClient, alice: User, bob: User, new_room: NewRoom) -> None:
         room = await new_room(alice, bob)
         path = f"/room/{room['_id']}"
@@ -298,7 +277,7 @@ class TestAnswers:
         ]
         assert statuses == [401, 403, 404, 409]
 
-    @row("A04")
+    @pytest.mark.row("A04")
     async def test_ids_and_dates(self, alice: User, new_room: NewRoom) -> None:
         room = await new_room(alice)
         assert re.fullmatch(r"[0-9a-f]{24}", room["_id"])
@@ -306,7 +285,7 @@ class TestAnswers:
         assert is_iso_date(room["createdAt"])
         assert is_iso_date(room["updatedAt"])
 
-    @row("A05")
+    @pytest.mark.row("A05")
     async def test_urlencoded(self, api: ApiClient, alice: User) -> None:
         login = {"username": alice.username, "password": alice.password}
         assert problem_body(await api.send("POST", "/auth/login", data=login)).status in (400, 415)
@@ -315,7 +294,7 @@ class TestAnswers:
             415,
         )
 
-    @row("A06")
+    @pytest.mark.row("A06")
     async def test_unknown_fields(self, api: ApiClient, alice: User) -> None:
         body = {"roomName": "With more", "roomAvatarUrl": "https://example.org/x.png"}
         problem = problem_body(await api.send("POST", "/room", alice, json=body))
@@ -325,7 +304,7 @@ class TestAnswers:
 class TestCookiesAndHeaders:
     """What carries a session."""
 
-    @row("H01", "H02")
+    @pytest.mark.row("H01", "H02")
     async def test_cookies(self, api: ApiClient, alice: User) -> None:
         login = {"username": alice.username, "password": alice.password}
         cookies = response_cookies(await api.send("POST", "/auth/login", json=login))
@@ -338,12 +317,12 @@ class TestCookiesAndHeaders:
         for path in ("/room", f"/room/{room['_id']}", f"/room/{room['_id']}/messages", "/auth/me"):
             await api.call("GET", path, cookies=carried)
 
-    @row("H03")
+    @pytest.mark.row("H03")
     async def test_bearer(self, api: ApiClient, alice: User) -> None:
         headers = {"Authorization": f"Bearer {alice.access_token}"}
         assert (await api.data("GET", "/auth/me", headers=headers))["_id"] == alice.id
 
-    @row("H05")
+    @pytest.mark.row("H05")
     async def test_other_origins(
         self, api: ApiClient, alice: User, chat_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -358,158 +337,3 @@ class TestCookiesAndHeaders:
         monkeypatch.setenv("CHAT_ENVIRONMENT", "development")
         monkeypatch.setenv("CORS_ORIGIN", "https://app.example/")
         assert "https://app.example" in chat_shared.settings.ServiceSettings().origins
-
-
-class TestSockets:
-    """The socket events, in both forms of their names."""
-
-    @row("S01", "S15")
-    async def test_connect(
-        self, api: ApiClient, new_user: NewUser, new_room: NewRoom, connect: Connect
-    ) -> None:
-        alice, bob = await new_user(), await new_user()
-        room_id = (await new_room(alice, bob))["_id"]
-        watching = await connect(alice)
-        await connect(bob)
-        online = await watching.wait_for("user-online", lambda event: event["userId"] == bob.id)
-        assert online == {"userId": bob.id, "roomId": room_id}
-        path = f"/room/{room_id}/messages"
-        await api.call("POST", path, bob, status=201, json={"content": "without a join"})
-        await watching.wait_for("new-message")
-
-    @row("S02")
-    async def test_token_in_the_query(self, chat_url: str, alice: User) -> None:
-        socket = SocketClient()
-        with pytest.raises(ConnectRefused) as refusal:
-            await socket.connect(f"{chat_url}?token={alice.access_token}", None, auth={})
-        assert refusal.value.code == "unauthenticated"
-
-    @row("S03", "S16")
-    async def test_disconnect(self, new_user: NewUser, new_room: NewRoom, connect: Connect) -> None:
-        alice, bob = await new_user(), await new_user()
-        room_id = (await new_room(alice, bob))["_id"]
-        watching, leaving = await connect(alice), await connect(bob)
-        await watching.wait_for("user-online", lambda event: event["userId"] == bob.id)
-        await leaving.disconnect()
-        assert await watching.wait_for("user-offline") == {"userId": bob.id, "roomId": room_id}
-
-    @row("S04", "S05", "S14", "S17")
-    @pytest.mark.parametrize(("event", "is_bare"), [("join_room", False), ("join-room", True)])
-    async def test_join(
-        self,
-        api: ApiClient,
-        alice: User,
-        bob: User,
-        new_room: NewRoom,
-        connect: Connect,
-        event: str,
-        is_bare: bool,
-    ) -> None:
-        room_id = (await new_room(alice, bob))["_id"]
-        for number in range(3):
-            body = {"content": str(number)}
-            await api.call("POST", f"/room/{room_id}/messages", alice, status=201, json=body)
-        watching, joining = await connect(alice), await connect(bob)
-        await joining.emit(event, room_id if is_bare else {"roomId": room_id})
-        history = await joining.wait_for("message-history")
-        assert history["roomId"] == room_id
-        assert [message["content"] for message in history["messages"]] == ["0", "1", "2"]
-        check_history(history)
-        assert await watching.wait_for("user-joined") == {"userId": bob.id, "roomId": room_id}
-
-    @row("S06", "S07", "S18")
-    @pytest.mark.parametrize(("event", "is_bare"), [("leave_room", False), ("leave-room", True)])
-    async def test_leave(
-        self,
-        alice: User,
-        bob: User,
-        new_room: NewRoom,
-        connect: Connect,
-        event: str,
-        is_bare: bool,
-    ) -> None:
-        room_id, other_id = [(await new_room(alice, bob))["_id"] for _ in range(2)]
-        staying, leaving = await connect(alice), await connect(bob)
-        await leaving.emit(event, room_id if is_bare else {"roomId": room_id})
-        assert await staying.wait_for("user-left") == {"userId": bob.id, "roomId": room_id}
-        for each in (room_id, other_id):
-            await staying.done("send_message", {"roomId": each, "content": "who is there"})
-        await leaving.wait_for("new-message", lambda message: message["roomId"] == other_id)
-        assert not leaving.events("new-message", lambda message: message["roomId"] == room_id)
-
-    @row("S08", "S09", "S13")
-    @BOTH_NAMES
-    async def test_send(
-        self, alice: User, bob: User, new_room: NewRoom, connect: Connect, separator: str
-    ) -> None:
-        room_id = (await new_room(alice, bob))["_id"]
-        sender, reader = await connect(alice, gateway=0), await connect(bob, gateway=1)
-        message = {"roomId": room_id, "content": "as before", "messageType": "text"}
-        await sender.emit(f"send{separator}message", message)
-        for socket in (sender, reader):
-            got = await socket.wait_for("new-message", lambda each: each["roomId"] == room_id)
-            check_message(got)
-            assert (got["messageId"], got["senderId"]) == (got["_id"], got["sender"])
-            assert (got["sender"], got["content"], got["messageType"], got["imageUrl"]) == (
-                alice.id,
-                "as before",
-                "text",
-                None,
-            )
-            assert is_iso_date(got["createdAt"])
-
-    @row("S10")
-    @BOTH_NAMES
-    async def test_send_image(
-        self, api: ApiClient, alice: User, new_room: NewRoom, connect: Connect, separator: str
-    ) -> None:
-        room_id = (await new_room(alice))["_id"]
-        url = (await api.data("POST", "/upload/image", alice, status=201, files=picture()))["url"]
-        socket = await connect(alice)
-        event, message = f"send{separator}message", {"roomId": room_id, "messageType": "image", "content": ""}
-        await socket.emit(event, {**message, "imageUrl": url})
-        assert (await socket.wait_for("new-message"))["imageUrl"] == url
-        await socket.emit(event, {**message, "imageUrl": "https://example.org/elsewhere.png"})
-        assert (await socket.wait_for("error"))["code"] == "image_not_found"
-
-    @row("S11", "S12", "S19")
-    @BOTH_NAMES
-    @pytest.mark.parametrize(
-        "fields", [{"content": "  "}, {"content": "a"} | {"messageType": "audio"}, {"messageType": "video"}]
-    )
-    async def test_refused_messages(
-        self, alice: User, new_room: NewRoom, connect: Connect, separator: str, fields: dict[str, str]
-    ) -> None:
-        room_id = (await new_room(alice))["_id"]
-        socket = await connect(alice)
-        await socket.emit(f"send{separator}message", {"roomId": room_id, **fields})
-        error = await socket.wait_for("error")
-        assert set(error) == {"message", "code"}
-        assert error["code"] == "validation_failed"
-
-
-@row("S01", "S05", "S09", "H01")
-async def test_an_application_of_the_original(
-    chat_url: str, api: ApiClient, new_user: NewUser, new_room: NewRoom
-) -> None:
-    """A whole client in JavaScript: cookies, hyphens, bare ids, no acknowledgement."""
-    node = shutil.which("node")
-    assert node is not None, "node is missing; `make test` fetches it"
-    user = await new_user()
-    room_id = (await new_room(user))["_id"]
-    path = f"/room/{room_id}/messages"
-    first = await api.data("POST", path, user, status=201, json={"content": "first"})
-    process = await asyncio.create_subprocess_exec(
-        *(node, str(OLD_CLIENT), chat_url, user.username, user.password, room_id, "from an old client"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), 30)
-    assert process.returncode == 0, errors.decode()
-    seen = json.loads(output)
-    assert (seen["me"], seen["rooms"], seen["total"]) == (user.id, [room_id], 1)
-    assert seen["history"] == [first["_id"]]
-    assert (seen["message"]["sender"], seen["message"]["messageType"]) == (user.id, "text")
-    assert is_iso_date(seen["message"]["createdAt"])
-    stored = (await api.data("GET", path, user))["messages"]
-    assert [message["content"] for message in stored] == ["first", "from an old client"]
