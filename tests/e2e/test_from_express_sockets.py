@@ -71,7 +71,7 @@ class TestSockets:
         watching, leaving = await connect(alice), await connect(bob)
         await watching.wait_for("user-online", lambda event: event["userId"] == bob.id)
         await leaving.disconnect()
-        assert await watching.wait_for("user-offline") == {"userId": bob.id, "roomId": room_id}
+        assert await watching.wait_for("user-offline", timeout=20) == {"userId": bob.id, "roomId": room_id}
 
     @pytest.mark.row("S04", "S05", "S14", "S17")
     @pytest.mark.parametrize(("event", "is_bare"), [("join_room", False), ("join-room", True)])

@@ -114,6 +114,26 @@ async def test_broken_off_it_goes_on(new_importer: NewImporter, api: ApiClient, 
         await check_room(api, owner, room, database)
 
 
+async def test_a_large_room(new_importer: NewImporter, api: ApiClient, old_hash: str) -> None:
+    """Its members come in several transactions, each once, in their order."""
+    database = populated(old_hash, users=450, rooms=0, messages=0)
+    room = database.add_room(*database.users)
+    database.add_message(room, database.users[-1])
+    assert (await (await new_importer(database)).run()).sums("members") == (450, 0, 0, 0)
+    last = await log_in(api, database.users[-1])
+    ids = [str(user["_id"]) for user in database.users]
+    shown = await api.data("GET", f"/room/{room['_id']}", last)
+    assert (shown["memberCount"], shown["members"], shown["role"]) == (450, ids[:100], "member")
+    assert (shown["createdBy"], shown["unread"], shown["lastSeq"]) == (ids[0], 0, 1)
+    found: list[str] = []
+    page: dict[str, Any] = {"meta": {"next": ""}}
+    while (after := page["meta"]["next"]) is not None:
+        query = f"limit=100&after={after}" if after else "limit=100"
+        page = await api.call("GET", f"/room/{room['_id']}/members?{query}", last)
+        found += [member["userId"] for member in page["data"]]
+    assert found == ids
+
+
 async def test_two_at_once(new_importer: NewImporter, api: ApiClient, old_hash: str) -> None:
     """Started twice by mistake, it brings everything once and in order."""
     database = populated(old_hash, users=10, rooms=3, messages=3_000)

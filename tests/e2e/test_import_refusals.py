@@ -64,6 +64,34 @@ async def test_what_cannot_come_is_named(new_importer: NewImporter, api: ApiClie
     assert [message["_id"] for message in found] == [id_ for id_ in database.expected(room) if id_ not in bad]
 
 
+async def test_bounds_of_rooms_hold(new_importer: NewImporter, api: ApiClient, old_hash: str) -> None:
+    """Who has no place is named; with a higher bound a later run brings them in."""
+    database = populated(old_hash, users=4, rooms=0, messages=0)
+    first, second, third, fourth = database.users
+    full, other, nobodys = (
+        database.add_room(first, second, third),
+        database.add_room(second, fourth),
+        database.add_room(first, second),
+    )
+    for room in database.rooms:
+        database.add_message(room, second)
+    importer = await new_importer(database)
+    ended = await importer.run(CHAT_MAX_ROOMS_PER_USER="1", CHAT_MAX_MEMBERS_PER_ROOM="2")
+    assert ended.code == 1
+    assert (ended.sums("rooms"), ended.sums("members")) == ((2, 0, 0, 1), (3, 0, 0, 4))
+    assert "CHAT_MAX_MEMBERS_PER_ROOM" in ended.left_out(f"member {third['_id']} of room {full['_id']}")[0]
+    assert "CHAT_MAX_ROOMS_PER_USER" in ended.left_out(f"member {second['_id']} of room {other['_id']}")[0]
+    assert "none of its members" in ended.left_out(f"room {nobodys['_id']}")[0]
+    assert f"room {other['_id']} belongs to {fourth['_id']} now" in ended.output
+
+    again = await importer.run()
+    assert again.code == 0, again.output
+    assert (again.sums("rooms"), again.sums("members")) == ((1, 2, 0, 0), (4, 3, 0, 0))
+    for room in database.rooms:
+        reader = await log_in(api, second)
+        assert len(await whole_history(api, reader, room)) == 1
+
+
 async def test_a_dry_run_writes_nothing(new_importer: NewImporter, own_stack: "Stack", old_hash: str) -> None:
     database = populated(old_hash, users=3, rooms=2, messages=10)
     importer = await new_importer(database)

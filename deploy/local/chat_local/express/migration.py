@@ -172,18 +172,28 @@ class Migration:
         self._report.room_done(room.id)
         if room.found is None or room.old is None:
             return
-        self._report.add("rooms", f"room {room.id}", room.outcome)
         if not room.takes_messages:
+            self._report.add("rooms", f"room {room.id}", room.outcome)
             return
-        old = room.old
-        if room.outcome is BROUGHT and room.found.created_by not in old.members:
-            owner = next(iter(old.members))
-            self._report.note(f"room {room.id} belongs to {owner} now: the account that made it is not here")
         history = History(await self._messages.head(room.id), room.last.created_at if room.last else None)
-        entries = await self._rooms.bring(old, history)
+        entries = await self._rooms.bring(room.old, history)
+        if room.outcome is BROUGHT:
+            room.outcome = self._new_room(room.found, room.old, entries)
+        self._report.add("rooms", f"room {room.id}", room.outcome)
         for user_id in room.found.people():
-            outcome = self._entry(user_id, old, entries)
+            outcome = self._entry(user_id, room.old, entries)
             self._report.add("members", f"member {user_id} of room {room.id}", outcome)
+
+    def _new_room(self, found: FoundRoom, old: OldRoom, entries: BroughtMembers) -> Outcome:
+        """Return what became of a room that was not here before, and tell when it has another owner."""
+        owner = next((user_id for user_id in old.members if user_id in entries.entered), None)
+        if owner is None:
+            return refused("none of its members can enter it")
+        if owner != found.created_by:
+            self._report.note(
+                f"room {found.id} belongs to {owner} now: the account that made it is not in it"
+            )
+        return BROUGHT
 
     def _entry(self, user_id: str, room: OldRoom, entries: BroughtMembers) -> Outcome:
         """Return what became of a member."""
