@@ -15,11 +15,19 @@ import pytest
 import pytest_asyncio
 from chat_shared.http import SERVICE_TOKEN_HEADER
 from chat_shared.testing import ApiClient, Connect, NewRoom, NewUser, SocketClient, User
+from chat_shared.testing.express_database import ExpressDatabase
+from chat_shared.testing.importing import OLD_PASSWORD, Importer, NewImporter
+from pwdlib.hashers.bcrypt import BcryptHasher
+from pymongo import AsyncMongoClient
 
 if TYPE_CHECKING:
     from chat_local.stack import Stack
 
 APPEND_BATCH = 500
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "row(*ids): rows of docs/from-express.md that a test stands for")
 
 
 @pytest.fixture(scope="session")
@@ -157,3 +165,26 @@ def append(own_stack: "Stack") -> Callable[[str, str, Sequence[str]], Awaitable[
                 assert all("seq" in result for result in answer.json()["results"])
 
     return append_all
+
+
+@pytest.fixture(scope="session")
+def old_hash() -> str:
+    """`OLD_PASSWORD` as the Express original hashed it: bcrypt of cost 10."""
+    return BcryptHasher(rounds=10).hash(OLD_PASSWORD)
+
+
+@pytest_asyncio.fixture
+async def new_importer(own_stack: "Stack") -> AsyncIterator[NewImporter]:
+    """Stores a database of the Express original beside the stack's own, and removes it after the test."""
+    names: list[str] = []
+
+    async def store(database: ExpressDatabase) -> Importer:
+        names.append(f"express_{secrets.token_hex(4)}")
+        importer = Importer(own_stack.mongo_url, own_stack.logs_dir.parent, names[-1])
+        await importer.store(database)
+        return importer
+
+    yield store
+    async with AsyncMongoClient[dict[str, Any]](own_stack.mongo_url) as client:
+        for name in names:
+            await client.drop_database(name)

@@ -91,6 +91,8 @@ class TestRegister:
             ("password", "password1"),
             ("firstname", "x" * 51),
             ("lastname", "line\nbreak"),
+            ("avatarUrl", "javascript:alert(1)"),
+            ("avatarUrl", "https://x.example/" + "a" * 500),
             ("role", "admin"),
             ("_id", "0" * 24),
         ],

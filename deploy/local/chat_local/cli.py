@@ -14,8 +14,8 @@ import typer
 
 from chat_local import dead_letter_commands
 from chat_local import doctor as checks
+from chat_local.commands import import_express, seed, token, user
 from chat_local.commands import say as say_command
-from chat_local.commands import seed, token, user
 from chat_local.console import run_in_foreground, say
 from chat_local.environment import environment
 from chat_local.services import MODULES
@@ -121,3 +121,4 @@ app.add_typer(user.app, name="user")
 app.command()(token.token)
 app.command()(say_command.say)
 app.add_typer(dead_letter_commands.app, name="dlq")
+app.command("import")(import_express.import_from_express)

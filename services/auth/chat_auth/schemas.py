@@ -6,8 +6,10 @@ from chat_shared.contracts.base import EntityId, StrictModel, Stripped, Timestam
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from chat_auth.domain.accounts import (
+    AVATAR_URL_PATTERN,
     MAX_EMAIL_LENGTH,
     MAX_NAME_LENGTH,
+    MAX_URL_LENGTH,
     USERNAME_PATTERN,
     User,
     normalise_email,
@@ -43,6 +45,13 @@ Email = Annotated[
 PersonName = Annotated[
     str, StringConstraints(max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$"), Stripped
 ]
+#: An image that is somewhere else; an `avatar` that is sent along wins over it.
+AvatarUrl = Annotated[
+    str,
+    StringConstraints(max_length=MAX_URL_LENGTH, pattern=AVATAR_URL_PATTERN),
+    Stripped,
+    Field(examples=["https://res.cloudinary.com/demo/image/upload/ada.png"]),
+]
 #: A password that somebody chooses; the list of common ones is looked at later.
 NewPassword = Annotated[
     SecretStr,
@@ -74,6 +83,7 @@ class RegisterBody(StrictModel):
     password: NewPassword
     firstname: PersonName = ""
     lastname: PersonName = ""
+    avatar_url: AvatarUrl | None = None
 
 
 class ProfileBody(StrictModel):

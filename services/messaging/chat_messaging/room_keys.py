@@ -5,7 +5,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from chat_shared.crypto import KEY_BYTES, MasterKeys, Sealed
+from chat_shared.crypto import KEY_BYTES, DecryptionFailed, MasterKeys, Sealed
 from chat_shared.logging import get_logger
 from chat_shared.mongo import Document
 from pymongo.errors import PyMongoError
@@ -65,6 +65,17 @@ class RoomKeys:
         if "wrapped" not in document:
             raise RoomNotFound
         return self._remember(room_id, document)
+
+    async def opens(self) -> bool:
+        """Tell whether the master keys open the key of some room, or there is none yet."""
+        document = await self._store.any()
+        if document is None:
+            return True
+        try:
+            self._remember(str(document["_id"]), document)
+        except DecryptionFailed:
+            return False
+        return True
 
     def _remember(self, room_id: str, document: Document) -> RoomKey:
         secret = self._master_keys.unwrap(Sealed.from_document(document["wrapped"]), _place(room_id))

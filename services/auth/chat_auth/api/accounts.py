@@ -40,6 +40,7 @@ async def register(request: Request, services: ServicesDep, caller: CallerDep) -
         password=body.password.get_secret_value(),
         firstname=body.firstname,
         lastname=body.lastname,
+        avatar_url=body.avatar_url or None,
     )
     user = await services.accounts.register(account, avatar, address=caller.address)
     return Success(status_code=201, message="Account made", data=OwnUser.of(user, is_online=False))

@@ -10,6 +10,8 @@ from chat_auth.errors import InvalidEmail
 USERNAME_PATTERN = r"^[A-Za-z0-9_.-]{3,30}$"
 MAX_EMAIL_LENGTH = 254
 MAX_NAME_LENGTH = 50
+MAX_URL_LENGTH = 500
+AVATAR_URL_PATTERN = r"^(https?://[\x21-\x7e]+)?$"
 
 
 @dataclass(frozen=True, slots=True)

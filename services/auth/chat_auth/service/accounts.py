@@ -34,6 +34,7 @@ class NewAccount:
     password: str
     firstname: str
     lastname: str
+    avatar_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class Accounts:
             created_at=utc_now(),
             firstname=account.firstname,
             lastname=account.lastname,
+            avatar_url=account.avatar_url,
         )
         if avatar is None:
             await self._store_new(user)

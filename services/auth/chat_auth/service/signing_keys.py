@@ -78,6 +78,11 @@ class KeyRing:
         await self._load()
         await self._add_key(active_from=utc_now() + PUBLISH_LEAD)
 
+    async def opens(self) -> bool:
+        """Tell whether the master keys open a stored key, or there is none yet."""
+        await self._load()
+        return not self._keys or bool(self._private_keys)
+
     def sign(self, claims: dict[str, Any]) -> str:
         """Return an access token with these claims, signed by the current key."""
         key = current_key(self._usable(), utc_now())

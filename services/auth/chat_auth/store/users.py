@@ -35,20 +35,8 @@ class UserStore:
         Raises:
             AccountTaken: when the username or the email address is in use.
         """
-        document = {
-            "_id": ObjectId(user.id),
-            "username": user.username,
-            "usernameKey": lookup_key(user.username),
-            "email": user.email,
-            "emailKey": lookup_key(user.email),
-            "passwordHash": user.password_hash,
-            "firstname": user.firstname,
-            "lastname": user.lastname,
-            "avatarUrl": user.avatar_url,
-            "createdAt": user.created_at,
-        }
         try:
-            await self._users.insert_one(document, session=transaction)
+            await self._users.insert_one(user_document(user), session=transaction)
         except DuplicateKeyError as error:
             raise AccountTaken from error
 
@@ -136,6 +124,24 @@ class UserStore:
         ]
         if updates:
             await self._users.bulk_write(updates, ordered=False)
+
+
+def user_document(user: User) -> Document:
+    """Return the document of an account that did not exist before."""
+    seen = {} if user.last_seen is None else {"lastSeen": user.last_seen}
+    return {
+        "_id": ObjectId(user.id),
+        "username": user.username,
+        "usernameKey": lookup_key(user.username),
+        "email": user.email,
+        "emailKey": lookup_key(user.email),
+        "passwordHash": user.password_hash,
+        "firstname": user.firstname,
+        "lastname": user.lastname,
+        "avatarUrl": user.avatar_url,
+        "createdAt": user.created_at,
+        **seen,
+    }
 
 
 def _user(document: Document) -> User:

@@ -17,6 +17,10 @@ class RoomKeyStore:
         """Return a room's key or tombstone."""
         return await self._keys.find_one({"_id": ObjectId(room_id)})
 
+    async def any(self) -> Document | None:
+        """Return the key of some room, None when no room has one."""
+        return await self._keys.find_one({"wrapped": {"$exists": True}})
+
     async def add(self, room_id: str, wrapped: Sealed) -> Document:
         """Store a first key, unless the room has one or had one; return what counts."""
         first = {"wrapped": wrapped.to_document(), "createdAt": utc_now()}

@@ -143,6 +143,12 @@ class RoomLogStore:
             found = await self._log.find({"roomId": ObjectId(room_id), "$or": wanted}).to_list()
         return {MessageKey(str(entry["senderId"]), entry["clientMessageId"]): entry for entry in found}
 
+    async def present(self, message_ids: Sequence[ObjectId]) -> set[ObjectId]:
+        """Return those of the messages that a majority has."""
+        with pymongo.timeout(READ_LIMIT_SECONDS):
+            rows = await self._log.find({"_id": {"$in": list(message_ids)}}, {"_id": 1}).to_list()
+        return {row["_id"] for row in rows}
+
     async def heads(self, room_ids: Sequence[str]) -> dict[str, int]:
         """Return the committed head of each room that has entries, from the index alone."""
         pipeline: list[Document] = [

@@ -2,8 +2,19 @@
 
 from chat_rooms.store.collections import Collections, new_id
 from chat_rooms.store.deleted_rooms import DeletedRooms
+from chat_rooms.store.imported_rooms import Entries, ImportedRooms
 from chat_rooms.store.positions import Positions
 from chat_rooms.store.queries import Queries
 from chat_rooms.store.transactions import Transaction, Transactions
 
-__all__ = ["Collections", "DeletedRooms", "Positions", "Queries", "Transaction", "Transactions", "new_id"]
+__all__ = [
+    "Collections",
+    "DeletedRooms",
+    "Entries",
+    "ImportedRooms",
+    "Positions",
+    "Queries",
+    "Transaction",
+    "Transactions",
+    "new_id",
+]

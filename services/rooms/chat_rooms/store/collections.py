@@ -5,6 +5,7 @@
     memberships    {_id, roomId, userId, role, rev, joinedAt, lastReadSeq}
     users          {_id, entries, deletedAt?}    who enters rooms: see `Transaction.claim_place`
     deleted_rooms  {_id, deletedAt}              rooms that are gone, but not yet all of their memberships
+    imported_rooms {_id, members}                rooms and members that were imported, also when they are gone
 
 `createdBy` is the current owner, the name that existing clients read. `members` are the first by order of
 joining. A room's document is written in every transaction that changes its members or their roles, so that
@@ -31,6 +32,7 @@ class Collections:
         self.memberships = mongo.collection("memberships")
         self.users = mongo.collection("users")
         self.deleted_rooms = mongo.collection("deleted_rooms")
+        self.imported_rooms = mongo.collection("imported_rooms")
         mongo.prepare_with(self._create_indexes)
 
     async def _create_indexes(self) -> None:
