@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import chat_auth.settings
 import chat_media.settings
 import chat_shared.settings
+import jwt
 import pytest
 from chat_local.cli import app
 from chat_shared.testing import (
@@ -323,6 +325,19 @@ class TestCookiesAndHeaders:
         assert (await api.data("GET", "/auth/me", headers=headers))["_id"] == alice.id
 
     @pytest.mark.row("H05")
+    async def test_old_tokens(self, api: ApiClient, alice: User) -> None:
+        claims = {"userId": alice.id, "exp": int(time.time()) + 900}
+        token = jwt.encode(claims, "a secret of the original, long enough", algorithm="HS256")
+        for carrier in (
+            {"headers": {"authorization": f"Bearer {token}"}},
+            {"cookies": {"accessToken": token}},
+        ):
+            await api.refused("GET", "/room", status=401, code="unauthenticated", **carrier)
+        cookies = {"refreshToken": token}
+        path = "/auth/refreshToken"
+        await api.refused("POST", path, status=401, code="invalid_refresh_token", cookies=cookies)
+
+    @pytest.mark.row("H06")
     async def test_other_origins(
         self, api: ApiClient, alice: User, chat_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
