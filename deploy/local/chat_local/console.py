@@ -73,7 +73,7 @@ async def _serve(stack: Stack, ended: asyncio.Event, follow_logs: bool) -> None:
 def _welcome(stack: Stack) -> str:
     return f"""\
 Chat is ready: {stack.url}
-  Try it:  chat seed (docs/cli.md), the first chat in README.md, or curl {stack.url}/api/v1/room/public
+  Try it:  open it in two windows and register two people; chat seed fills it (docs/cli.md)
   Logs:    {stack.logs_dir} (one file per process; --logs shows them here)
   Stop:    Ctrl-C; data stays in {stack.logs_dir.parent}"""
 
