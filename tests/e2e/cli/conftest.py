@@ -1,0 +1,31 @@
+"""`chat` against the installation under test."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .programs import Chat, Outcome
+
+if TYPE_CHECKING:
+    from chat_local.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def chat(chat_url: str) -> Chat:
+    return Chat(chat_url)
+
+
+@pytest.fixture(scope="module")
+def operator(own_stack: "Stack") -> Callable[..., Awaitable[Outcome]]:
+    """Runs `chat user`."""
+    chat = Chat(own_stack.url)
+    settings = {
+        "CHAT_AUTH_URLS": own_stack.process("auth-1").url,
+        "CHAT_SERVICE_TOKEN": own_stack.secrets["chat_service_token"],
+    }
+
+    async def run(*arguments: str, typed: str = "") -> Outcome:
+        return await chat.run("user", *arguments, typed=typed, **settings)
+
+    return run
