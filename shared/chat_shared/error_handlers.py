@@ -57,7 +57,16 @@ def install_error_handlers(app: FastAPI) -> None:
 
 def problem_response(error: ChatError, path: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return the answer for a failure of the request for `path`."""
-    problem = Problem(
+    problem = problem_of(error, path)
+    response_headers = {"cache-control": "no-store", **(headers or {})}
+    if error.retry_after is not None:
+        response_headers["retry-after"] = str(error.retry_after)
+    return Response(problem.model_dump_json(by_alias=True), error.status, response_headers, PROBLEM_TYPE)
+
+
+def problem_of(error: ChatError | type[ChatError], path: str) -> Problem:
+    """Return the problem details of a failure, or of a class of failures, of a request for `path`."""
+    return Problem(
         type=f"urn:chat:problem:{error.code}",
         title=HTTPStatus(error.status).phrase,
         status=error.status,
@@ -69,10 +78,6 @@ def problem_response(error: ChatError, path: str, headers: Mapping[str, str] | N
         message=error.message,
         errors=list(error.errors),
     )
-    response_headers = {"cache-control": "no-store", **(headers or {})}
-    if error.retry_after is not None:
-        response_headers["retry-after"] = str(error.retry_after)
-    return Response(problem.model_dump_json(by_alias=True), error.status, response_headers, PROBLEM_TYPE)
 
 
 def field_errors(errors: Sequence[Any]) -> list[FieldError]:

@@ -18,6 +18,7 @@ from chat_auth.errors import InvalidEmail
 from chat_auth.service.tokens import TokenPair
 
 MAX_TOKEN_LENGTH = 200
+_REFRESH_EXAMPLE = "q0Xw1v7jT0mB2cUu4kS9r8eYpZ6aLhNd3fGiOxQwEtM"
 
 
 def _check_email(address: str) -> str:
@@ -108,7 +109,9 @@ class LoginBody(StrictModel):
 class RefreshBody(StrictModel):
     """The refresh token, for clients that keep no cookies."""
 
-    refresh_token: str | None = Field(None, min_length=1, max_length=MAX_TOKEN_LENGTH)
+    refresh_token: str | None = Field(
+        None, min_length=1, max_length=MAX_TOKEN_LENGTH, examples=[_REFRESH_EXAMPLE]
+    )
 
 
 class PasswordBody(StrictModel):
@@ -129,10 +132,10 @@ class PublicUser(WireModel):
 
     id: EntityId
     legacy_id: EntityId = Field(alias="_id", description="Same as id, for existing clients")
-    username: str
-    firstname: str
-    lastname: str
-    avatar_url: str | None
+    username: str = Field(examples=["ada"])
+    firstname: str = Field(examples=["Ada"])
+    lastname: str = Field(examples=["Lovelace"])
+    avatar_url: str | None = Field(examples=["http://localhost:8080/media/665f1c2ab7e0a1f2d3c4b5a9"])
     is_online: bool
     last_seen: Timestamp | None = Field(description="When the last connection went away")
     created_at: Timestamp
@@ -146,7 +149,7 @@ class PublicUser(WireModel):
 class OwnUser(PublicUser):
     """A user as they see themselves."""
 
-    email: str
+    email: str = Field(examples=["ada@example.com"])
 
     @classmethod
     def of(cls, user: User, *, is_online: bool) -> Self:
@@ -170,8 +173,12 @@ def _public_fields(user: User) -> dict[str, object]:
 class Tokens(WireModel):
     """Both tokens, for clients that keep no cookies."""
 
-    access_token: str = Field(description="Send it as `Authorization: Bearer`")
-    refresh_token: str = Field(description="Good for one exchange at `/auth/refreshToken`")
+    access_token: str = Field(
+        description="Send it as `Authorization: Bearer`", examples=["eyJhbGciOiJFZERTQSJ9.eyJzdWIi….mYJr…"]
+    )
+    refresh_token: str = Field(
+        description="Good for one exchange at `/auth/refreshToken`", examples=[_REFRESH_EXAMPLE]
+    )
     expires_in: int = Field(description="Seconds until the access token ends", examples=[900])
 
     @classmethod
@@ -196,8 +203,10 @@ class SessionItem(WireModel):
     created_at: Timestamp
     last_used_at: Timestamp
     expires_at: Timestamp
-    user_agent: str
-    address: str
+    user_agent: str = Field(
+        examples=["Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"]
+    )
+    address: str = Field(description="The network address of the login", examples=["203.0.113.7"])
 
     @classmethod
     def of(cls, session: Session, *, current_id: str) -> Self:
@@ -216,12 +225,12 @@ class SessionItem(WireModel):
 class JsonWebKey(WireModel):
     """A public key (RFC 7517, RFC 8037)."""
 
-    kty: str
-    crv: str
-    alg: str
-    use: str
-    kid: str
-    x: str
+    kty: str = Field(examples=["OKP"])
+    crv: str = Field(examples=["Ed25519"])
+    alg: str = Field(examples=["EdDSA"])
+    use: str = Field(examples=["sig"])
+    kid: str = Field(examples=["8vPzQ1"])
+    x: str = Field(examples=["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"])
 
 
 class JsonWebKeySet(WireModel):

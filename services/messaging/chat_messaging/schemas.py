@@ -15,10 +15,16 @@ class MessageCreate(StrictModel):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"content": "hello"}]})
 
-    content: str = Field("", max_length=MAX_CONTENT_LENGTH)
+    content: str = Field("", max_length=MAX_CONTENT_LENGTH, examples=["hello"])
     message_type: MessageType = "text"
     image_url: str | None = Field(None, min_length=1, max_length=500)
-    client_message_id: str | None = Field(None, min_length=1, max_length=64, pattern=KEY_PATTERN)
+    client_message_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        pattern=KEY_PATTERN,
+        examples=["01981f0e-7c3a-7b60-9d1e-3f1a2b4c5d6e"],
+    )
 
     @model_validator(mode="after")
     def _as_over_a_socket(self) -> "MessageCreate":
@@ -36,5 +42,5 @@ class MessagePage(WireModel):
     """A page of history, oldest first."""
 
     messages: list[dict[str, Any]] = Field(json_schema_extra={"items": Message.model_json_schema()})
-    head: int = Field(description="The highest `seq` of the room")
-    total_message: int = Field(description="How many messages the room has")
+    head: int = Field(description="The highest `seq` of the room", examples=[57])
+    total_message: int = Field(description="How many messages the room has", examples=[57])

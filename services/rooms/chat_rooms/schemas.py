@@ -83,10 +83,10 @@ class RoomBody(WireModel):
     legacy_id: EntityId = Field(alias="_id", description="Same as id, for existing clients")
     room_name: str = Field(examples=["Weekend hikes"])
     room_type: RoomType
-    description: str
+    description: str = Field(examples=["Where to go, who drives, what to bring"])
     created_by: EntityId = Field(description="The current owner")
     members: list[EntityId] = Field(description="The first 100 by order of joining")
-    member_count: int
+    member_count: int = Field(examples=[3])
     created_at: Timestamp
     updated_at: Timestamp
 
@@ -95,9 +95,11 @@ class MyRoomBody(RoomBody):
     """A room as its members see it."""
 
     role: Role
-    last_seq: int = Field(description="Position of the newest message; follows sending with a delay")
+    last_seq: int = Field(
+        description="Position of the newest message; follows sending with a delay", examples=[57]
+    )
     last_message_at: Timestamp | None
-    unread: int
+    unread: int = Field(description="Messages above the own `lastReadSeq`", examples=[15])
 
 
 class MemberBody(WireModel):
@@ -112,9 +114,9 @@ class ReadBody(WireModel):
     """How far a member has read now."""
 
     room_id: EntityId
-    last_read_seq: int
-    last_seq: int
-    unread: int
+    last_read_seq: int = Field(examples=[42])
+    last_seq: int = Field(examples=[57])
+    unread: int = Field(examples=[15])
 
 
 def room_body(room: Room) -> RoomBody:

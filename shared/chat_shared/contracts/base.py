@@ -29,7 +29,7 @@ def format_timestamp(moment: datetime) -> str:
 Timestamp = Annotated[
     datetime,
     PlainSerializer(format_timestamp, return_type=str, when_used="json"),
-    Field(examples=["2026-01-31T12:00:00.250Z"]),
+    Field(examples=["2026-01-31T12:00:00.250Z"], json_schema_extra={"format": "date-time"}),
 ]
 
 
@@ -45,7 +45,12 @@ class WireModel(BaseModel):
     """A body that we write: camelCase on the wire, snake_case in code."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        # What we write is whole, so a reader may count on a field that has a default here.
+        json_schema_serialization_defaults_required=True,
     )
 
 
