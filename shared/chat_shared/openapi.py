@@ -31,8 +31,8 @@ EXAMPLE_FIELD = FieldError(field="limit", message="Input should be less than or 
 WHAT_ANY_ANSWER_MAY_BE = """
 Every failure has a body of problem details (RFC 9457) with a stable `code`; `retryable` says whether the
 same request may work later. Beside what is listed, any answer may be a 404 `not_found` or a 405
-`method_not_allowed` (there is no such path or method), or a 500 `internal_error` (a bug of ours). The proxy in
-front of the services answers 413, 502, 503 and 504 by itself, without such a body.
+`method_not_allowed` (there is no such path or method), or a 500 `internal_error` (a bug of ours). The proxy
+in front of the services answers 413, 502, 503 and 504 by itself, without such a body.
 """
 #: What FastAPI documents and we never answer with.
 FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
@@ -81,7 +81,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
         operation.setdefault("security", [])
         operation["responses"].pop("422", None)
         _add_problems(operation, problem_responses(*_common_failures(method, operation)))
-        _add_examples(operation, schemas)
+        _add_examples(method, operation, schemas)
     return document
 
 
@@ -148,7 +148,7 @@ def _problem_example(failure: type[ChatError]) -> dict[str, Any]:
     return {"summary": failure.message, "value": problem.model_dump(mode="json")}
 
 
-def _add_examples(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
+def _add_examples(method: str, operation: dict[str, Any], schemas: Mapping[str, Any]) -> None:
     name = operation["operationId"]
     for content in operation.get("requestBody", {}).get("content", {}).values():
         content["example"] = example_of(content["schema"], schemas, place=f"the body of {name}")
@@ -158,5 +158,8 @@ def _add_examples(operation: dict[str, Any], schemas: Mapping[str, Any]) -> None
                 continue
             example = example_of(content["schema"], schemas, place=f"the answer of {name}")
             if "statusCode" in example:
-                example = {**example, "statusCode": int(status), "message": response["description"]}
+                example = {**example, "statusCode": int(status)}
+                if method not in SAFE_METHODS:
+                    # Who changes something is told so: it is what the route gives as `message`.
+                    example["message"] = response["description"]
             content["example"] = example

@@ -20,9 +20,10 @@ def _load_generator() -> ModuleType:
 
 async def test_contracts_are_up_to_date() -> None:
     generator = _load_generator()
-    stale = [
+    files = await generator.documents()
+    stale = sorted(generator.left_over(files)) + [
         path
-        for path, text in (await generator.documents()).items()
+        for path, text in files.items()
         if not (generator.ROOT / path).exists() or (generator.ROOT / path).read_text() != text
     ]
     if stale:

@@ -20,6 +20,7 @@ from chat_messaging.schemas import KEY_PATTERN, MessageCreate, MessagePage, Sent
 from chat_messaging.sending import Sending
 
 MAX_SEQ = 2**53
+STORED, STORED_BEFORE = "Message stored", "The message had been stored before"
 PATH = "/api/v1/room/{room_id}/messages"
 
 RoomId = Annotated[EntityId, Path(description="The room's id")]
@@ -69,9 +70,9 @@ def create_router(
         PATH,
         status_code=201,
         summary="Send a message",
-        response_description="Message stored",
+        response_description=STORED,
         responses={
-            200: {"description": "The message had been stored before", "model": Success[SentMessage]},
+            200: {"description": STORED_BEFORE, "model": Success[SentMessage]},
             **problem_responses(*SEND_FAILURES.values(), ConflictingKeys, RateLimited),
         },
     )
@@ -97,9 +98,10 @@ def create_router(
         [result] = await sending.send([item])
         _raise_if_failed(result)
         response.status_code = 200 if result.duplicate else 201
+        said = STORED_BEFORE if result.duplicate else STORED
         views, _ = await reader.after(room_id, (result.seq or 1) - 1, 1)
         message = SentMessage.model_validate({**views[0], "duplicate": result.duplicate})
-        return Success(data=message, status_code=response.status_code)
+        return Success(data=message, status_code=response.status_code, message=said)
 
     return router
 

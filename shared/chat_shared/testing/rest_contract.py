@@ -73,12 +73,12 @@ def _violation(operation: Operation, response: httpx2.Response, body: bytes) -> 
     if media_type not in content:
         return f"the content type {media_type} is not documented"
     try:
-        _validator(operation.service, operation.name, response.status_code, media_type).validate(
-            orjson.loads(body)
-        )
+        answer = orjson.loads(body)
+        _validator(operation.service, operation.name, response.status_code, media_type).validate(answer)
     except (jsonschema_rs.ValidationError, ValueError) as error:
         return str(error)
-    return None
+    example = content[media_type].get("example", answer)
+    return None if answer.get("message") == example.get("message") else "the example says another message"
 
 
 def _media_type(response: httpx2.Response) -> str:

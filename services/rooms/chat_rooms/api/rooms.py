@@ -124,7 +124,7 @@ async def delete_room(room_id: RoomId, user: CurrentUser, parts: PartsOfApp) -> 
 @router.post(
     "/{room_id}/read",
     summary="Mark as read",
-    response_description="How far the caller has read",
+    response_description="Marked as read",
     responses=problem_responses(RoomNotFound, NotAMember, SeqBeyondHead),
 )
 async def mark_read(
@@ -133,10 +133,11 @@ async def mark_read(
     """Note up to which message the caller has read; it only moves forward."""
     standing = await positions.mark_read(parts, room_id, user.user_id, body.seq)
     return Success(
+        message="Marked as read",
         data=ReadBody(
             room_id=room_id,
             last_read_seq=standing.require_member().last_read_seq,
             last_seq=standing.room.last_seq,
             unread=standing.unread,
-        )
+        ),
     )
