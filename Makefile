@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer with venv; everything else is fetched into .venv. Start: make help
 .DEFAULT_GOAL := default
-.PHONY: default help setup run doctor test verify lint contracts bench images up upgrade down clean js bench-native bench-peers
+.PHONY: default help setup run doctor test fuzz verify lint contracts bench images up upgrade down clean js bench-native bench-peers
 
 PORT ?= 8080
 GATEWAYS ?= 1
@@ -8,6 +8,7 @@ MESSAGING ?= 1
 LOAD ?= 1
 BIND ?=
 SECONDS ?= 10
+EXAMPLES ?= 1000
 OUT ?= .chat/bench
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
@@ -54,6 +55,9 @@ test: lint js bench-peers ## Run every check; ARGS= goes to pytest, e.g. ARGS="s
 verify: setup ## Break the system under load and check that nothing is lost; options: FAULT=F04,F06 SEED=7 LOAD=0.5 MINUTES=20 RATE=1500 URL=http://...
 	PYTHONPATH=examples/python $(BIN)/python -m chat_faults --fault="$(FAULT)" --seed="$(SEED)" --minutes="$(MINUTES)" \
 	  --load="$(LOAD)" --rate="$(RATE)" --url="$(URL)"
+
+fuzz: setup ## Make up requests from the contracts, many of them; options: EXAMPLES=1000 SEED=7
+	CHAT_FUZZ_EXAMPLES=$(EXAMPLES) CHAT_FUZZ_SEED=$(SEED) $(BIN)/pytest tests/e2e/test_schemathesis.py -s $(ARGS)
 
 lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/ruff check

@@ -32,7 +32,8 @@ WHAT_ANY_ANSWER_MAY_BE = """
 Every failure has a body of problem details (RFC 9457) with a stable `code`; `retryable` says whether the
 same request may work later. Beside what is listed, any answer may be a 404 `not_found` or a 405
 `method_not_allowed` (there is no such path or method), or a 500 `internal_error` (a bug of ours). The proxy
-in front of the services answers 413, 502, 503 and 504 by itself, without such a body.
+in front of the services answers 400 (an encoded slash and the like in a path), 413, 502, 503 and 504 by
+itself, without such a body.
 """
 #: What FastAPI documents and we never answer with.
 FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")

@@ -92,7 +92,7 @@ def _request(number: int, path: str, method: str, operation: Mapping[str, Any]) 
     target = [
         "url: {{baseUrl}}" + re.sub(r"{(.+?)}", r":\1", path) + _query(operation),
         f"body: {kind}",
-        f"auth: {'inherit' if operation['security'] else 'none'}",
+        f"auth: {'inherit' if {'bearer': []} in operation['security'] else 'none'}",
     ]
     meta = [f"name: {operation['summary']}", "type: http", f"seq: {number}"]
     return _text(

@@ -17,8 +17,16 @@ DOCUMENTS = sorted((Path(__file__).parents[2] / "shared/contracts/openapi").glob
 PROBLEM = "application/problem+json"
 SENTENCE_CASE = re.compile(r"[A-Z][a-z]*( [a-z]+,?)*")
 CAMEL_CASE = re.compile(r"[a-z]+([A-Z][a-z]+)*")
-#: What everybody may call; all else wants a token.
-PUBLIC = {"getPublicKeys", "logIn", "register", "listPublicRooms", "downloadMedia"}
+#: What works without a token outside of the body; all else wants one.
+PUBLIC = {
+    "getPublicKeys",
+    "logIn",
+    "register",
+    "listPublicRooms",
+    "downloadMedia",
+    "refreshTokens",
+    "logOut",
+}
 
 
 class Operation(NamedTuple):

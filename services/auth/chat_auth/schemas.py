@@ -2,7 +2,15 @@
 
 from typing import Annotated, Self
 
-from chat_shared.contracts.base import EntityId, StrictModel, Stripped, Timestamp, WireModel
+from chat_shared.contracts.base import (
+    SOMETHING,
+    EntityId,
+    StrictModel,
+    Stripped,
+    Timestamp,
+    WireModel,
+    one_of,
+)
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from chat_auth.domain.accounts import (
@@ -39,7 +47,7 @@ Email = Annotated[
     StringConstraints(max_length=MAX_EMAIL_LENGTH),
     AfterValidator(_check_email),
     Stripped,
-    Field(examples=["ada@example.com"]),
+    Field(examples=["ada@example.com"], json_schema_extra={"format": "email"}),
 ]
 PersonName = Annotated[
     str, StringConstraints(max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$"), Stripped
@@ -53,7 +61,9 @@ NewPassword = Annotated[
 KnownPassword = Annotated[
     SecretStr, Field(min_length=1, max_length=MAX_LENGTH, examples=["correct horse battery staple"])
 ]
-LoginName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_EMAIL_LENGTH), Stripped]
+LoginName = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_EMAIL_LENGTH, pattern=SOMETHING), Stripped
+]
 
 
 class RegisterBody(StrictModel):
@@ -92,7 +102,10 @@ class LoginBody(StrictModel):
     """Username or email address, and the password."""
 
     model_config = ConfigDict(
-        json_schema_extra={"example": {"username": "ada", "password": "correct horse battery staple"}}
+        json_schema_extra={
+            "example": {"username": "ada", "password": "correct horse battery staple"},
+            **one_of("username", "email"),
+        }
     )
 
     username: LoginName | None = None

@@ -3,7 +3,7 @@
 from typing import Any
 
 from chat_shared.contracts.base import StrictModel, WireModel
-from chat_shared.contracts.sockets import MAX_CONTENT_LENGTH, Message, MessageType, SendMessage
+from chat_shared.contracts.sockets import MAX_CONTENT_LENGTH, TEXT_OR_IMAGE, Message, MessageType, SendMessage
 from pydantic import ConfigDict, Field, model_validator
 
 KEY_PATTERN = r"^[\x21-\x7e]+$"
@@ -13,7 +13,7 @@ _ANY_ROOM = "0" * 24
 class MessageCreate(StrictModel):
     """A message to send; the room is in the path."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"content": "hello"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"content": "hello"}], **TEXT_OR_IMAGE})
 
     content: str = Field("", max_length=MAX_CONTENT_LENGTH, examples=["hello"])
     message_type: MessageType = "text"

@@ -29,7 +29,7 @@ def example_of(schema: Schema, definitions: Mapping[str, Schema], *, place: str 
     given = _given(schema)
     if given:
         return given[0]
-    if "anyOf" in schema:
+    if "anyOf" in schema and "properties" not in schema:
         return _first_of(schema["anyOf"], definitions, place)
     return _composed(schema, definitions, place)
 

@@ -2,14 +2,24 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from chat_shared.contracts.base import EntityId, StrictModel, Timestamp, WireModel
+from chat_shared.contracts.base import SOMETHING, EntityId, StrictModel, Timestamp, WireModel
 
 MAX_CONTENT_LENGTH = 4000
 MAX_SYNC_ROOMS = 200
 
 _EXAMPLE_KEY = "01981f0e-7c3a-7b60-9d1e-3f1a2b4c5d6e"
+
+#: What `SendMessage` wants of its fields together.
+TEXT_OR_IMAGE: dict[str, Any] = {
+    "if": {"properties": {"messageType": {"const": "image"}}, "required": ["messageType"]},
+    "then": {"properties": {"imageUrl": {"type": "string"}}, "required": ["imageUrl"]},
+    "else": {
+        "properties": {"content": {"pattern": SOMETHING}, "imageUrl": {"type": "null"}},
+        "required": ["content"],
+    },
+}
 
 MessageType = Literal["text", "image"]
 
@@ -39,6 +49,8 @@ class LeaveRoom(StrictModel):
 
 class SendMessage(StrictModel):
     """`send_message`: append to the room's log; repeat with the same `clientMessageId` until answered."""
+
+    model_config = ConfigDict(json_schema_extra=TEXT_OR_IMAGE)
 
     room_id: EntityId
     content: str = Field("", max_length=MAX_CONTENT_LENGTH, examples=["hello"])

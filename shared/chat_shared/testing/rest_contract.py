@@ -14,7 +14,7 @@ from chat_shared.testing.documents import openapi_documents, strict_validator
 #: Where documented paths live; probes and what services ask each other is documented nowhere.
 PUBLIC = re.compile(r"/(api|media|\.well-known)/")
 #: What the proxy answers by itself, in plain text.
-PROXY_STATUSES = frozenset({413, 502, 503, 504})
+PROXY_STATUSES = frozenset({400, 413, 502, 503, 504})
 NO_SUCH_ROUTE = {404: "not_found", 405: "method_not_allowed"}
 PROBLEM = "application/problem+json"
 ANY_TYPE = "*/*"

@@ -41,7 +41,9 @@ def _json_or_form(model: type[RegisterBody | ProfileBody]) -> dict[str, Any]:
     """Return the OpenAPI description of a body that may carry an avatar."""
     schema = model.model_json_schema()
     avatar = {"type": "string", "format": "binary", "description": "An image, 5 MB at most"}
-    form = {**schema, "properties": {**schema["properties"], "avatar": avatar}}
+    # A form knows no null: what is not to be changed is left out.
+    fields = {name: field.get("anyOf", [field])[0] for name, field in schema["properties"].items()}
+    form = {**schema, "properties": {**fields, "avatar": avatar}}
     content = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
     return {"requestBody": {"required": True, "content": content}}
 

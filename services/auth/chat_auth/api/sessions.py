@@ -1,6 +1,6 @@
 """Routes of sessions: logging in and out, refreshing, seeing and ending one's sessions."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from chat_shared.auth import TOKEN_SCHEMES, Authenticator, CurrentUser, OriginRefused, check_origin
 from chat_shared.contracts.base import EntityId
@@ -39,6 +39,7 @@ _REFRESH_SCHEMES = (
         )
     ),
 )
+_OR_IN_THE_BODY: dict[str, Any] = {"security": [{}]}
 
 
 def _refuse_foreign_cookie(request: Request, services: ServicesDep) -> None:
@@ -84,6 +85,7 @@ async def log_in(
     summary="Refresh the tokens",
     response_description="Tokens refreshed",
     dependencies=[Depends(_refuse_foreign_cookie), *_REFRESH_SCHEMES],
+    openapi_extra=_OR_IN_THE_BODY,
     responses=problem_responses(InvalidRefreshToken, OriginRefused),
 )
 async def refresh_tokens(
@@ -102,6 +104,7 @@ async def refresh_tokens(
     summary="Log out",
     response_description="Logged out",
     dependencies=[Depends(_refuse_foreign_cookie), *TOKEN_SCHEMES, *_REFRESH_SCHEMES],
+    openapi_extra=_OR_IN_THE_BODY,
 )
 async def log_out(
     request: Request, token: RefreshTokenDep, services: ServicesDep, response: Response

@@ -117,6 +117,7 @@ def form_schema(field: str, description: str) -> dict[str, Any]:
         field: {
             "type": "string",
             "contentMediaType": "application/octet-stream",
+            "minLength": 1,
             "description": description,
             "examples": ["(the bytes of the file)"],
         },

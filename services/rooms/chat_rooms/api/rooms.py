@@ -7,6 +7,7 @@ from chat_shared.contracts.envelope import Page, Success
 from chat_shared.errors import RateLimited
 from chat_shared.openapi import problem_responses
 from fastapi import APIRouter, Query
+from starlette.convertors import Convertor, register_url_convertor
 
 from chat_rooms.api.dependencies import DEFAULT_PAGE, After, Limit, PartsOfApp, RoomId, page_meta
 from chat_rooms.errors import (
@@ -32,6 +33,23 @@ from chat_rooms.schemas import (
     standing_body,
 )
 from chat_rooms.service import positions, reading, rooms
+
+
+class _RoomIdConvertor(Convertor[str]):
+    """Any part of a path but `public`, which has a route of its own and no other methods than that."""
+
+    regex = "(?!public$)[^/]+"
+
+    def convert(self, value: str) -> str:
+        """Return what stands in the path."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """Return what goes into a path."""
+        return value
+
+
+register_url_convertor("room", _RoomIdConvertor())
 
 router = APIRouter(prefix="/api/v1/room", tags=["rooms"])
 
@@ -66,7 +84,6 @@ async def list_my_rooms(
     return Page(data=[my_room_body(standing) for standing in page.items], meta=page_meta(page.next))
 
 
-# Before `/{room_id}`, which would take «public» for an id.
 @router.get(
     "/public",
     summary="List public rooms",
@@ -85,7 +102,7 @@ async def list_public_rooms(
 
 
 @router.get(
-    "/{room_id}",
+    "/{room_id:room}",
     summary="Get a room",
     response_description="The room",
     responses=problem_responses(RoomNotFound),
@@ -96,7 +113,7 @@ async def get_room(room_id: RoomId, user: CurrentUser, parts: PartsOfApp) -> Suc
 
 
 @router.patch(
-    "/{room_id}",
+    "/{room_id:room}",
     summary="Update a room",
     response_description="Room updated",
     responses=problem_responses(RoomNotFound, NotAMember, RoleTooLow, RoomBusy),
@@ -110,7 +127,7 @@ async def update_room(
 
 
 @router.delete(
-    "/{room_id}",
+    "/{room_id:room}",
     summary="Delete a room",
     response_description="Room deleted",
     responses=problem_responses(RoomNotFound, NotAMember, RoleTooLow, RoomBusy),
