@@ -149,8 +149,9 @@ def _add_client_event(
     failures: Failures,
 ) -> None:
     event, done, refused = f"client_{name}", f"ack_{name}", f"refusal_{name}"
-    summary = _summary(payload).partition(": ")[2]
-    _add_message(document, "socket", event, name, summary[0].upper() + summary[1:], _ref(payload))
+    says = _summary(payload).partition(": ")[2]
+    summary = says[0].upper() + says[1:]
+    _add_message(document, "socket", event, name, summary, _ref(payload))
     _add_message(document, "socket", done, done, f"Acknowledges {name}", _answer_of(name, answer))
     codes = {"properties": {"error": {"properties": {"code": {"enum": _codes(failures)}}}}}
     _add_message(

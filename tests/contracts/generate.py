@@ -59,12 +59,20 @@ METRICS = {
 }
 
 
+class _PlainDumper(yaml.SafeDumper):
+    """Writes a value that stands in several places in each of them: readers know no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Tell that no value is to be referred to."""
+        return True
+
+
 async def documents() -> dict[str, str]:
     """Return every generated file's text by its path."""
     openapi = {name: _openapi(*parts) for name, parts in SERVICES.items()}
     files = {f"shared/contracts/openapi/{name}.json": _text(document) for name, document in openapi.items()}
     files |= bruno_files(openapi)
-    files["shared/contracts/asyncapi.yaml"] = yaml.safe_dump(asyncapi_document(), sort_keys=True, width=110)
+    files["shared/contracts/asyncapi.yaml"] = yaml.dump(asyncapi_document(), Dumper=_PlainDumper, width=110)
     files["docs/settings.md"] = settings_page({name: settings for name, (_, settings) in SERVICES.items()})
     files["docs/metrics.md"] = metrics_page(METRICS)
     page = "docs/socket-protocol.md"
