@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer with venv; everything else is fetched into .venv. Start: make help
 .DEFAULT_GOAL := default
-.PHONY: default help setup run doctor test verify lint contracts bench images up upgrade down clean js bench-native bench-peers
+.PHONY: default help setup run doctor test fuzz verify lint contracts bench images up upgrade down clean js bench-native bench-peers
 
 PORT ?= 8080
 GATEWAYS ?= 1
@@ -8,6 +8,7 @@ MESSAGING ?= 1
 LOAD ?= 1
 BIND ?=
 SECONDS ?= 10
+EXAMPLES ?= 1000
 OUT ?= .chat/bench
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
@@ -19,6 +20,7 @@ BIN := .venv/bin
 MANIFESTS := uv.lock $(wildcard pyproject.toml */pyproject.toml */*/pyproject.toml)
 PACKAGES := auth rooms messaging media gateway_ws shared local faults bench
 JS := tests/e2e/js
+CONTRACTS_JS := tests/contracts/js
 NODE_PEER := bench/peers/node
 KUBERNETES := 1.32
 # What needs no kustomize to be complete; routes are resources of Traefik.
@@ -54,6 +56,9 @@ verify: setup ## Break the system under load and check that nothing is lost; opt
 	$(BIN)/python -m chat_faults --fault="$(FAULT)" --seed="$(SEED)" --minutes="$(MINUTES)" \
 	  --load="$(LOAD)" --rate="$(RATE)" --url="$(URL)"
 
+fuzz: setup ## Make up requests from the contracts, many of them; options: EXAMPLES=1000 SEED=7
+	CHAT_FUZZ_EXAMPLES=$(EXAMPLES) CHAT_FUZZ_SEED=$(SEED) $(BIN)/pytest tests/e2e/test_schemathesis.py -s $(ARGS)
+
 lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -64,7 +69,7 @@ lint: setup ## Check style, formatting, types and the direction of imports
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/docker-compose.yml
 	$(BIN)/kubernetes-validate --strict --quiet -k $(KUBERNETES) $(MANIFESTS_OF_KUBERNETES)
 
-contracts: setup ## Write shared/contracts from the models, and the site under /docs
+contracts: setup ## Write shared/contracts, bruno and the site under /docs from the models
 	$(BIN)/python tests/contracts/generate.py
 
 bench: setup ## Measure beside two peers; options: WORKLOADS=rooms,hall TARGETS=chat,node GATEWAYS=1 MESSAGING=1 SECONDS=10 OUT=.chat/bench ARGS=--sweep
@@ -93,7 +98,7 @@ down: ## Stop what `make up` started; data stays
 
 clean: ## Remove data, logs and secrets of `make run`, and all caches
 	rm -rf .chat .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf $(JS)/node_modules $(NODE_PEER)/node_modules bench/native/build
+	rm -rf $(JS)/node_modules $(CONTRACTS_JS)/node_modules $(NODE_PEER)/node_modules bench/native/build
 	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.synced: $(MANIFESTS) | $(UV)
@@ -110,13 +115,13 @@ $(UV):
 bench-native:
 	@$(MAKE) --no-print-directory --silent -C bench/native
 
-# The tests with the stock JavaScript client.
-js: $(if $(wildcard $(JS)/package.json),$(JS)/node_modules/.installed)
+# The tests with the stock JavaScript client, and those of the contracts.
+js: $(JS)/node_modules/.installed $(CONTRACTS_JS)/node_modules/.installed
 
 # The Node.js server that the benchmark compares with.
 bench-peers: $(NODE_PEER)/node_modules/.installed
 
-$(JS)/node_modules/.installed $(NODE_PEER)/node_modules/.installed: \
+$(JS)/node_modules/.installed $(CONTRACTS_JS)/node_modules/.installed $(NODE_PEER)/node_modules/.installed: \
 %/node_modules/.installed: %/package.json %/package-lock.json | setup
 	@command -v npm >/dev/null || $(MAKE) --no-print-directory .venv/.node/bin/npm
 	npm ci --prefix $* --no-audit --no-fund --loglevel=error

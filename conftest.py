@@ -7,12 +7,13 @@ It has two gateways and two messaging processes, free ports and a temporary fold
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from chat_local.stack import Stack, StackOptions
+from chat_shared.testing.event_contract import take_violations
 
 # Settings of the services under test, by instance, by service, or for all of them (`*`).
 TEST_ENV: dict[str, dict[str, str]] = {
@@ -38,6 +39,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+@pytest.fixture(autouse=True)
+def _events_keep_the_contract() -> Iterator[None]:
+    """Fail a test whose sockets received what the AsyncAPI document does not say."""
+    yield
+    if violations := take_violations():
+        pytest.fail("against the contract:\n" + "\n".join(violations))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

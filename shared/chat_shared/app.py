@@ -11,7 +11,6 @@ from fastapi import FastAPI, Response
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from chat_shared.contracts.envelope import Problem
 from chat_shared.effective_settings import effective_settings
 from chat_shared.error_handlers import install_error_handlers
 from chat_shared.errors import Unavailable
@@ -22,6 +21,7 @@ from chat_shared.logging import configure_logging, get_logger
 from chat_shared.loop_health import LoopHealth
 from chat_shared.metrics import metrics_endpoint
 from chat_shared.middleware import PreparationGate, RequestContextMiddleware
+from chat_shared.openapi import install_openapi, operation_id
 from chat_shared.settings import KEEP_ALIVE_SECONDS, ServiceSettings
 from chat_shared.tracing import configure_tracing
 
@@ -78,7 +78,7 @@ def create_service_app(
         openapi_url=None,
         redirect_slashes=False,
         max_body_size=max_body_size,
-        separate_input_output_schemas=False,
+        generate_unique_id_function=operation_id,
     )
     app.state.leaving = leaving
     app.state.service_token = settings.service_token.get_secret_value()
@@ -86,7 +86,7 @@ def create_service_app(
     install_error_handlers(app)
     _add_probes(app, {**checks, "leaving": leaving.check})
     _add_routez(app, leaving, is_prepared)
-    _document_problems(app)
+    install_openapi(app)
     _wrap(app, leaving)
     return app
 
@@ -135,26 +135,6 @@ def _wrap(app: FastAPI, leaving: Leaving) -> None:
     """Put the request context around everything, also around the framework's own outer layers."""
     build = app.build_middleware_stack
     app.build_middleware_stack = lambda: RequestContextMiddleware(build(), leaving)  # type: ignore[method-assign]
-
-
-def _document_problems(app: FastAPI) -> None:
-    """Put our failures into the OpenAPI document, and take out the framework's, which never happen."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, object]:
-        document = generate()
-        for path in document.get("paths", {}).values():
-            for operation in path.values():
-                operation["responses"].pop("422", None)
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(problem.pop("$defs", {}))
-        schemas["Problem"] = problem
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 async def _serve(app: FastAPI, settings: ServiceSettings) -> None:

@@ -4,6 +4,7 @@ import hmac
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
+from fastapi.security import APIKeyCookie, HTTPBearer
 
 from chat_shared.errors import Forbidden, Unauthenticated
 from chat_shared.http import SERVICE_TOKEN_HEADER, ServiceClient
@@ -80,7 +81,22 @@ def check_origin(request: Request, origins: frozenset[str]) -> None:
         raise OriginRefused
 
 
-async def _optional_user(request: Request) -> Identity | None:
+# They say in the OpenAPI document where a token may be; `Authenticator` reads it.
+_BEARER = HTTPBearer(
+    scheme_name="bearer", bearerFormat="JWT", description="The access token of a login", auto_error=False
+)
+_COOKIE = APIKeyCookie(
+    name=ACCESS_COOKIE, scheme_name="cookie", description="The access token, for browsers", auto_error=False
+)
+#: The same, for a route that asks its authenticator itself.
+TOKEN_SCHEMES = (Depends(_BEARER), Depends(_COOKIE))
+
+
+async def _optional_user(
+    request: Request,
+    _bearer: Annotated[object, Depends(_BEARER)],
+    _cookie: Annotated[object, Depends(_COOKIE)],
+) -> Identity | None:
     authenticator: Authenticator = request.app.state.authenticator
     return await authenticator.identify(request)
 

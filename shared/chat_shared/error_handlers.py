@@ -1,16 +1,20 @@
 """One place that turns every failure of an HTTP route into problem details."""
 
+import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import ValidationError
 from pymongo.errors import PyMongoError
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from chat_shared.contracts.envelope import FieldError, Problem
 from chat_shared.errors import ChatError, ContentTooLarge, NotFound, Unavailable, ValidationFailed
@@ -41,7 +45,10 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_exception(request: Request, error: HTTPException) -> Response:
-        return problem_response(_from_http_exception(error), request.url.path, error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers["Allow"] = ", ".join(sorted(_methods_of(app, request.url.path)))
+        return problem_response(_from_http_exception(error), request.url.path, headers)
 
     @app.exception_handler(PyMongoError)
     @app.exception_handler(RedisError)
@@ -57,7 +64,16 @@ def install_error_handlers(app: FastAPI) -> None:
 
 def problem_response(error: ChatError, path: str, headers: Mapping[str, str] | None = None) -> Response:
     """Return the answer for a failure of the request for `path`."""
-    problem = Problem(
+    problem = problem_of(error, path)
+    response_headers = {"cache-control": "no-store", **(headers or {})}
+    if error.retry_after is not None:
+        response_headers["retry-after"] = str(error.retry_after)
+    return Response(problem.model_dump_json(by_alias=True), error.status, response_headers, PROBLEM_TYPE)
+
+
+def problem_of(error: ChatError | type[ChatError], path: str) -> Problem:
+    """Return the problem details of a failure, or of a class of failures, of a request for `path`."""
+    return Problem(
         type=f"urn:chat:problem:{error.code}",
         title=HTTPStatus(error.status).phrase,
         status=error.status,
@@ -69,10 +85,6 @@ def problem_response(error: ChatError, path: str, headers: Mapping[str, str] | N
         message=error.message,
         errors=list(error.errors),
     )
-    response_headers = {"cache-control": "no-store", **(headers or {})}
-    if error.retry_after is not None:
-        response_headers["retry-after"] = str(error.retry_after)
-    return Response(problem.model_dump_json(by_alias=True), error.status, response_headers, PROBLEM_TYPE)
 
 
 def field_errors(errors: Sequence[Any]) -> list[FieldError]:
@@ -91,6 +103,21 @@ def validation_failed(error: ValidationError) -> ValidationFailed:
     return ValidationFailed(
         field_errors(error.errors(include_input=False, include_url=False, include_context=False))
     )
+
+
+def _methods_of(app: FastAPI, path: str) -> set[str]:
+    """Return the methods of all routes at a path; the framework names those of the first one only."""
+    return {
+        method
+        for route in iter_route_contexts(app.routes)
+        if route.path is not None and _pattern(route.path).fullmatch(path)
+        for method in route.methods or ()
+    }
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    return compile_path(path)[0]
 
 
 def _from_http_exception(error: HTTPException) -> ChatError:

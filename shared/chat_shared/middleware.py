@@ -126,13 +126,13 @@ def _begin_span(scope: Scope, headers: Mapping[bytes, bytes]) -> "Span | None":
 
 def _describe(span: "Span | None", scope: Scope, status: int) -> None:
     if span is not None:
-        route = getattr(scope.get("route"), "path", "")
+        route = getattr(scope.get("route"), "path_format", "")
         span.update_name(f"{scope['method']} {route}")
         span.set_attribute("http.response.status_code", status)
 
 
 def _record(scope: Scope, status: int, seconds: float) -> None:
-    route = getattr(scope.get("route"), "path", "")
+    route = getattr(scope.get("route"), "path_format", "")
     HTTP_SECONDS.labels(scope["method"], route, str(status)).observe(seconds)
     if scope["path"] not in PROBE_PATHS and not (route.startswith(INTERNAL) and status < 400):
         log.info("request", method=scope["method"], route=route, status=status, ms=round(seconds * 1000, 1))

@@ -1,9 +1,9 @@
-"""Writes shared/contracts/, what docs/ takes from the code, and the site made of both: `make contracts`."""
+"""Writes shared/contracts/, bruno/, what docs/ takes from the code, and the site: `make contracts`."""
 
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from fastapi import FastAPI
 # Beside this script, which is no package.
 sys.path.insert(0, str(Path(__file__).parent))
 from asyncapi import asyncapi_document
+from bruno_collection import bruno_files
 from close_reasons_table import with_close_reasons
 from commands_table import with_commands
 from docs_site.site import OUT, site_files
@@ -38,6 +39,9 @@ from metrics_table import metrics_page
 from settings_table import settings_page
 
 ROOT = Path(__file__).parents[2]
+#: They hold nothing else than what is written here, and a picture to upload.
+GENERATED_FOLDERS = ("shared/contracts", "bruno", OUT)
+MADE_BY_HAND = {"bruno/picture.png"}
 SETTINGS: dict[str, Any] = {
     "environment": "development",
     "service_token": "not-used-while-documents-are-written",
@@ -58,12 +62,20 @@ METRICS = {
 }
 
 
+class _PlainDumper(yaml.SafeDumper):
+    """Writes a value that stands in several places in each of them: readers know no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Tell that no value is to be referred to."""
+        return True
+
+
 async def documents() -> dict[str, str]:
     """Return every generated file's text by its path."""
-    files = {
-        f"shared/contracts/openapi/{name}.json": _text(_openapi(*parts)) for name, parts in SERVICES.items()
-    }
-    files["shared/contracts/asyncapi.yaml"] = yaml.safe_dump(asyncapi_document(), sort_keys=True, width=110)
+    openapi = {name: _openapi(*parts) for name, parts in SERVICES.items()}
+    files = {f"shared/contracts/openapi/{name}.json": _text(document) for name, document in openapi.items()}
+    files |= bruno_files(openapi)
+    files["shared/contracts/asyncapi.yaml"] = yaml.dump(asyncapi_document(), Dumper=_PlainDumper, width=110)
     files["docs/settings.md"] = settings_page({name: settings for name, (_, settings) in SERVICES.items()})
     files["docs/metrics.md"] = metrics_page(METRICS)
     page = "docs/socket-protocol.md"
@@ -76,16 +88,6 @@ async def documents() -> dict[str, str]:
     return files | site_files(written | files)
 
 
-def leftovers(made: Collection[str]) -> list[Path]:
-    """Return the files of the documentation site that no source makes any more.
-
-    Args:
-        made: the paths of what is made, as `documents` gives them.
-    """
-    present = (path for path in (ROOT / OUT).rglob("*") if path.is_file())
-    return sorted(path for path in present if str(path.relative_to(ROOT)) not in made)
-
-
 def _openapi(create_app: Callable[..., FastAPI], load: type[ServiceSettings]) -> dict[str, Any]:
     return create_app(load(**SETTINGS)).openapi()
 
@@ -94,15 +96,30 @@ def _text(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
+def left_over(files: Iterable[str]) -> set[str]:
+    """Return the paths of what was generated once and is not any more.
+
+    Args:
+        files: the paths of all that is generated now.
+    """
+    there = {
+        path.relative_to(ROOT).as_posix()
+        for folder in GENERATED_FOLDERS
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
+    }
+    return there - set(files) - MADE_BY_HAND
+
+
 def main() -> None:
-    """Write all files, and remove those of the site that nothing makes any more."""
+    """Write all files, and remove what is left over."""
     files = asyncio.run(documents())
     for path, text in files.items():
         target = ROOT / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
-    for path in leftovers(files):
-        path.unlink()
+    for path in left_over(files):
+        (ROOT / path).unlink()
 
 
 if __name__ == "__main__":

@@ -109,6 +109,21 @@ class TestUnknownPaths:
     async def test_unknown_method(self, api: ApiClient, alice: User) -> None:
         await api.refused("PUT", "/room", alice, status=405, code="method_not_allowed", json={})
 
+    @pytest.mark.parametrize(
+        ("method", "path", "allowed"),
+        [
+            ("PUT", "/room", "GET, POST"),
+            ("PUT", f"/room/{ID}", "DELETE, GET, PATCH"),
+            ("PATCH", f"/room/{ID}/messages/", "GET, POST"),
+            ("DELETE", "/room/public", "GET"),
+        ],
+    )
+    async def test_all_methods_of_a_path_are_named(
+        self, api: ApiClient, alice: User, method: str, path: str, allowed: str
+    ) -> None:
+        response = await api.send(method, path, alice)
+        assert (response.status_code, response.headers["allow"]) == (405, allowed)
+
     async def test_large_body(self, api: ApiClient, alice: User) -> None:
         response = await api.send("POST", "/room", alice, json={"roomName": "x" * 1_100_000})
         assert response.status_code == 413

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from chat_shared.testing import ApiClient, NewRoom, NewUser, User, check_message, eventually
+from chat_shared.testing.event_contract import check_acknowledgement, check_event
 
 DRIVER = Path(__file__).parent / "js" / "client.mjs"
 WAIT_SECONDS = 10.0
@@ -35,7 +36,12 @@ class JavaScriptClient:
     async def _read(self) -> None:
         assert self._process.stdout is not None
         async for line in self._process.stdout:
-            self.received.append(json.loads(line))
+            report = json.loads(line)
+            self.received.append(report)
+            if report["kind"] == "event":
+                check_event(report["event"], report["payload"])
+            elif report["kind"] == "refused":
+                check_event("connect_error", {name: report[name] for name in ("message", "data")})
             self._changed.set()
 
     async def wait_for(self, **expected: Any) -> dict[str, Any]:
@@ -60,6 +66,7 @@ class JavaScriptClient:
         self._calls += 1
         self._write({"id": self._calls, "event": event, "payload": payload})
         answer: dict[str, Any] = (await self.wait_for(kind="ack", id=self._calls))["answer"]
+        check_acknowledgement(event, answer)
         return answer
 
     def disconnect(self) -> None:

@@ -7,17 +7,21 @@ ChatError
 ├── NotFound ── UserNotFound, SessionNotFound
 ├── Conflict ── AccountTaken, AccountChanged
 ├── ContentTooLarge ── AvatarTooLarge
+├── BadRequest ── ImageBroken, ImageTooLarge   refusals of media, passed on
+├── UnsupportedMedia ── UnsupportedImage       likewise
 └── Unavailable ── HashingBusy, AvatarStoreAway
 """
 
 from chat_shared.contracts.envelope import FieldError
 from chat_shared.errors import (
+    BadRequest,
     Conflict,
     ContentTooLarge,
     Forbidden,
     NotFound,
     Unauthenticated,
     Unavailable,
+    UnsupportedMedia,
     ValidationFailed,
 )
 
@@ -81,6 +85,21 @@ class AccountChanged(Conflict):
 class AvatarTooLarge(ContentTooLarge):
     code = "avatar_too_large"
     message = "An avatar may have 5 MB"
+
+
+class UnsupportedImage(UnsupportedMedia):
+    code = "unsupported_image"
+    message = "Only JPEG, PNG, GIF and WEBP images are accepted"
+
+
+class ImageBroken(BadRequest):
+    code = "image_broken"
+    message = "The image is damaged"
+
+
+class ImageTooLarge(BadRequest):
+    code = "image_too_large"
+    message = "The image has too many pixels or frames"
 
 
 class HashingBusy(Unavailable):

@@ -2,7 +2,15 @@
 
 from typing import Annotated, Literal, Self
 
-from chat_shared.contracts.base import EntityId, StrictModel, Stripped, Timestamp, WireModel
+from chat_shared.contracts.base import (
+    SOMETHING,
+    EntityId,
+    StrictModel,
+    Stripped,
+    Timestamp,
+    WireModel,
+    one_of,
+)
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, StringConstraints, model_validator
 
 from chat_auth.domain.accounts import (
@@ -20,6 +28,7 @@ from chat_auth.errors import InvalidEmail
 from chat_auth.service.tokens import TokenPair
 
 MAX_TOKEN_LENGTH = 200
+_REFRESH_EXAMPLE = "q0Xw1v7jT0mB2cUu4kS9r8eYpZ6aLhNd3fGiOxQwEtM"
 
 
 def _check_email(address: str) -> str:
@@ -40,7 +49,7 @@ Email = Annotated[
     StringConstraints(max_length=MAX_EMAIL_LENGTH),
     AfterValidator(_check_email),
     Stripped,
-    Field(examples=["ada@example.com"]),
+    Field(examples=["ada@example.com"], json_schema_extra={"format": "email"}),
 ]
 PersonName = Annotated[
     str, StringConstraints(max_length=MAX_NAME_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$"), Stripped
@@ -61,7 +70,9 @@ NewPassword = Annotated[
 KnownPassword = Annotated[
     SecretStr, Field(min_length=1, max_length=MAX_LENGTH, examples=["correct horse battery staple"])
 ]
-LoginName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_EMAIL_LENGTH), Stripped]
+LoginName = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_EMAIL_LENGTH, pattern=SOMETHING), Stripped
+]
 
 
 class RegisterBody(StrictModel):
@@ -101,7 +112,10 @@ class LoginBody(StrictModel):
     """Username or email address, and the password."""
 
     model_config = ConfigDict(
-        json_schema_extra={"example": {"username": "ada", "password": "correct horse battery staple"}}
+        json_schema_extra={
+            "example": {"username": "ada", "password": "correct horse battery staple"},
+            **one_of("username", "email"),
+        }
     )
 
     username: LoginName | None = None
@@ -118,7 +132,9 @@ class LoginBody(StrictModel):
 class RefreshBody(StrictModel):
     """The refresh token, for clients that keep no cookies."""
 
-    refresh_token: str | None = Field(None, min_length=1, max_length=MAX_TOKEN_LENGTH)
+    refresh_token: str | None = Field(
+        None, min_length=1, max_length=MAX_TOKEN_LENGTH, examples=[_REFRESH_EXAMPLE]
+    )
 
 
 class PasswordBody(StrictModel):
@@ -145,10 +161,10 @@ class PublicUser(WireModel):
 
     id: EntityId
     legacy_id: EntityId = Field(alias="_id", description="Same as id, for existing clients")
-    username: str
-    firstname: str
-    lastname: str
-    avatar_url: str | None
+    username: str = Field(examples=["ada"])
+    firstname: str = Field(examples=["Ada"])
+    lastname: str = Field(examples=["Lovelace"])
+    avatar_url: str | None = Field(examples=["http://localhost:8080/media/665f1c2ab7e0a1f2d3c4b5a9"])
     is_online: bool
     last_seen: Timestamp | None = Field(description="When the last connection went away")
     created_at: Timestamp
@@ -162,7 +178,7 @@ class PublicUser(WireModel):
 class OwnUser(PublicUser):
     """A user as they see themselves."""
 
-    email: str
+    email: str = Field(examples=["ada@example.com"])
 
     @classmethod
     def of(cls, user: User, *, is_online: bool) -> Self:
@@ -186,8 +202,12 @@ def _public_fields(user: User) -> dict[str, object]:
 class Tokens(WireModel):
     """Both tokens, for clients that keep no cookies."""
 
-    access_token: str = Field(description="Send it as `Authorization: Bearer`")
-    refresh_token: str = Field(description="Good for one exchange at `/auth/refreshToken`")
+    access_token: str = Field(
+        description="Send it as `Authorization: Bearer`", examples=["eyJhbGciOiJFZERTQSJ9.eyJzdWIi….mYJr…"]
+    )
+    refresh_token: str = Field(
+        description="Good for one exchange at `/auth/refreshToken`", examples=[_REFRESH_EXAMPLE]
+    )
     expires_in: int = Field(description="Seconds until the access token ends", examples=[900])
 
     @classmethod
@@ -212,8 +232,10 @@ class SessionItem(WireModel):
     created_at: Timestamp
     last_used_at: Timestamp
     expires_at: Timestamp
-    user_agent: str
-    address: str
+    user_agent: str = Field(
+        examples=["Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"]
+    )
+    address: str = Field(description="The network address of the login", examples=["203.0.113.7"])
 
     @classmethod
     def of(cls, session: Session, *, current_id: str) -> Self:
@@ -238,12 +260,12 @@ class EnvironmentItem(WireModel):
 class JsonWebKey(WireModel):
     """A public key (RFC 7517, RFC 8037)."""
 
-    kty: str
-    crv: str
-    alg: str
-    use: str
-    kid: str
-    x: str
+    kty: str = Field(examples=["OKP"])
+    crv: str = Field(examples=["Ed25519"])
+    alg: str = Field(examples=["EdDSA"])
+    use: str = Field(examples=["sig"])
+    kid: str = Field(examples=["8vPzQ1"])
+    x: str = Field(examples=["11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"])
 
 
 class JsonWebKeySet(WireModel):

@@ -4,24 +4,30 @@ from typing import Annotated
 
 from chat_shared.auth import CurrentUser
 from chat_shared.contracts.base import EntityId
-from chat_shared.contracts.envelope import Success, problem_responses
+from chat_shared.contracts.envelope import Success
 from chat_shared.contracts.internal import SendItem, SendResult
-from chat_shared.errors import ChatError
+from chat_shared.errors import ChatError, RateLimited
 from chat_shared.ids import uuid7
+from chat_shared.openapi import problem_responses
 from chat_shared.rate_limits import RateLimiter
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 
 from chat_messaging.domain import REST_SEND
-from chat_messaging.errors import SEND_FAILURES, ConflictingKeys
+from chat_messaging.errors import SEND_FAILURES, ConflictingKeys, NotAMember, RoomNotFound
 from chat_messaging.membership import Member, Memberships
 from chat_messaging.reading import Reader
 from chat_messaging.schemas import KEY_PATTERN, MessageCreate, MessagePage, SentMessage
 from chat_messaging.sending import Sending
 
 MAX_SEQ = 2**53
+STORED, STORED_BEFORE = "Message stored", "The message had been stored before"
 PATH = "/api/v1/room/{room_id}/messages"
 
-Seq = Annotated[int | None, Query(ge=0, le=MAX_SEQ)]
+RoomId = Annotated[EntityId, Path(description="The room's id")]
+Before = Annotated[int | None, Query(ge=0, le=MAX_SEQ, description="Only messages below this `seq`")]
+After = Annotated[int | None, Query(ge=0, le=MAX_SEQ, description="Only messages above this `seq`")]
+Limit = Annotated[int, Query(ge=1, le=100, description="Messages at most")]
+Skip = Annotated[int, Query(ge=0, le=MAX_SEQ, description="Messages to pass over first")]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -36,14 +42,19 @@ def create_router(
     """Return the public routes."""
     router = APIRouter(tags=["messages"])
 
-    @router.get(PATH, responses=problem_responses(400, 401, 403, 404, 503))
+    @router.get(
+        PATH,
+        summary="List the messages",
+        response_description="A page of the history",
+        responses=problem_responses(NotAMember, RoomNotFound),
+    )
     async def list_messages(
-        room_id: EntityId,
+        room_id: RoomId,
         user: CurrentUser,
-        before: Seq = None,
-        after: Seq = None,
-        limit: Annotated[int, Query(ge=1, le=100)] = 50,
-        skip: Annotated[int, Query(ge=0, le=MAX_SEQ)] = 0,
+        before: Before = None,
+        after: After = None,
+        limit: Limit = 50,
+        skip: Skip = 0,
     ) -> Success[MessagePage]:
         """A room's messages, oldest first: the newest page, or what is before or after a `seq`."""
         await memberships.require_reader(Member(room_id, user.user_id))
@@ -55,9 +66,18 @@ def create_router(
             views, head = await reader.before(room_id, before, limit, skip)
         return Success(data=MessagePage(messages=views, head=head, total_message=head))
 
-    @router.post(PATH, status_code=201, responses=problem_responses(400, 401, 403, 404, 409, 429, 503))
+    @router.post(
+        PATH,
+        status_code=201,
+        summary="Send a message",
+        response_description=STORED,
+        responses={
+            200: {"description": STORED_BEFORE, "model": Success[SentMessage]},
+            **problem_responses(*SEND_FAILURES.values(), ConflictingKeys, RateLimited),
+        },
+    )
     async def send_message(
-        room_id: EntityId,
+        room_id: RoomId,
         body: MessageCreate,
         user: CurrentUser,
         response: Response,
@@ -78,9 +98,10 @@ def create_router(
         [result] = await sending.send([item])
         _raise_if_failed(result)
         response.status_code = 200 if result.duplicate else 201
+        said = STORED_BEFORE if result.duplicate else STORED
         views, _ = await reader.after(room_id, (result.seq or 1) - 1, 1)
         message = SentMessage.model_validate({**views[0], "duplicate": result.duplicate})
-        return Success(data=message, status_code=response.status_code)
+        return Success(data=message, status_code=response.status_code, message=said)
 
     return router
 

@@ -72,8 +72,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = create_service_app(
         settings,
-        title="Chat messaging",
-        description="The room log: history and sending over REST",
+        title="Chat: messaging",
+        description="The room log: history and sending over REST.",
         components=[
             auth_http,
             rooms_http,

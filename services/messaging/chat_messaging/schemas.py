@@ -3,7 +3,7 @@
 from typing import Any
 
 from chat_shared.contracts.base import StrictModel, WireModel
-from chat_shared.contracts.sockets import MAX_CONTENT_LENGTH, Message, MessageType, SendMessage
+from chat_shared.contracts.sockets import MAX_CONTENT_LENGTH, TEXT_OR_IMAGE, Message, MessageType, SendMessage
 from pydantic import ConfigDict, Field, model_validator
 
 KEY_PATTERN = r"^[\x21-\x7e]+$"
@@ -13,12 +13,18 @@ _ANY_ROOM = "0" * 24
 class MessageCreate(StrictModel):
     """A message to send; the room is in the path."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"content": "hello"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"content": "hello"}], **TEXT_OR_IMAGE})
 
-    content: str = Field("", max_length=MAX_CONTENT_LENGTH)
+    content: str = Field("", max_length=MAX_CONTENT_LENGTH, examples=["hello"])
     message_type: MessageType = "text"
     image_url: str | None = Field(None, min_length=1, max_length=500)
-    client_message_id: str | None = Field(None, min_length=1, max_length=64, pattern=KEY_PATTERN)
+    client_message_id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=64,
+        pattern=KEY_PATTERN,
+        examples=["01981f0e-7c3a-7b60-9d1e-3f1a2b4c5d6e"],
+    )
 
     @model_validator(mode="after")
     def _as_over_a_socket(self) -> "MessageCreate":
@@ -36,5 +42,5 @@ class MessagePage(WireModel):
     """A page of history, oldest first."""
 
     messages: list[dict[str, Any]] = Field(json_schema_extra={"items": Message.model_json_schema()})
-    head: int = Field(description="The highest `seq` of the room")
-    total_message: int = Field(description="How many messages the room has")
+    head: int = Field(description="The highest `seq` of the room", examples=[57])
+    total_message: int = Field(description="How many messages the room has", examples=[57])

@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
     consume_events(bus, parts, ActivityWriter(positions))
     app = create_service_app(
         settings,
-        title="Rooms",
+        title="Chat: rooms",
         description="Rooms, their members and roles, and what is unread in them.",
         components=[mongo, redis, auth, messaging, bus, outbox, cleaner],
         checks={"mongodb": mongo.check},

@@ -2,13 +2,22 @@
 
 from typing import Annotated, Literal
 
-from chat_shared.contracts.base import EntityId, StrictModel, Stripped, Timestamp, WireModel
+from chat_shared.contracts.base import (
+    EntityId,
+    StrictModel,
+    Stripped,
+    Timestamp,
+    WireModel,
+    one_of,
+)
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from chat_rooms.domain import Membership, Role, Room, RoomChanges, RoomType, Standing
 
-#: One line: no control characters, no line or paragraph separators.
-_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+#: Part of one line: no control characters, no line or paragraph separators.
+_IN_LINE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*"
+#: One character of it that is no white space.
+_SHOWN = r"[^\s\x00-\x1f\x7f-\x9f]"
 #: Several lines: tab and line breaks besides.
 _SOME_LINES = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"
 #: The largest integer that every JSON client reads exactly.
@@ -16,17 +25,23 @@ _MAX_SEQ = 2**53 - 1
 
 RoomName = Annotated[
     str,
+    StringConstraints(
+        min_length=2, max_length=80, pattern=f"^{_IN_LINE}{_SHOWN}{_IN_LINE}{_SHOWN}{_IN_LINE}$"
+    ),
     Stripped,
-    StringConstraints(min_length=2, max_length=80, pattern=_ONE_LINE),
     Field(examples=["Weekend hikes"]),
 ]
 Description = Annotated[
     str,
-    Stripped,
     StringConstraints(max_length=350, pattern=_SOME_LINES),
+    Stripped,
     Field(examples=["Where to go, who drives, what to bring"]),
 ]
-SearchText = Annotated[str, Stripped, StringConstraints(min_length=1, max_length=80, pattern=_ONE_LINE)]
+SearchText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=80, pattern=f"^{_IN_LINE}{_SHOWN}{_IN_LINE}$"),
+    Stripped,
+]
 
 
 class RoomCreate(StrictModel):
@@ -40,7 +55,7 @@ class RoomCreate(StrictModel):
 class RoomUpdate(StrictModel):
     """What to change of a room; what is absent or null stays as it is."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+    model_config = ConfigDict(json_schema_extra=one_of("roomName", "roomType", "description"))
 
     room_name: RoomName | None = None
     room_type: RoomType | None = None
@@ -83,10 +98,10 @@ class RoomBody(WireModel):
     legacy_id: EntityId = Field(alias="_id", description="Same as id, for existing clients")
     room_name: str = Field(examples=["Weekend hikes"])
     room_type: RoomType
-    description: str
+    description: str = Field(examples=["Where to go, who drives, what to bring"])
     created_by: EntityId = Field(description="The current owner")
     members: list[EntityId] = Field(description="The first 100 by order of joining")
-    member_count: int
+    member_count: int = Field(examples=[3])
     created_at: Timestamp
     updated_at: Timestamp
 
@@ -95,9 +110,11 @@ class MyRoomBody(RoomBody):
     """A room as its members see it."""
 
     role: Role
-    last_seq: int = Field(description="Position of the newest message; follows sending with a delay")
+    last_seq: int = Field(
+        description="Position of the newest message; follows sending with a delay", examples=[57]
+    )
     last_message_at: Timestamp | None
-    unread: int
+    unread: int = Field(description="Messages above the own `lastReadSeq`", examples=[15])
 
 
 class MemberBody(WireModel):
@@ -112,9 +129,9 @@ class ReadBody(WireModel):
     """How far a member has read now."""
 
     room_id: EntityId
-    last_read_seq: int
-    last_seq: int
-    unread: int
+    last_read_seq: int = Field(examples=[42])
+    last_seq: int = Field(examples=[57])
+    unread: int = Field(examples=[15])
 
 
 def room_body(room: Room) -> RoomBody:

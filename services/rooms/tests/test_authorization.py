@@ -95,7 +95,7 @@ def cells() -> Iterator[Any]:
 async def test_every_route_of_the_app_is_in_the_matrix() -> None:
     settings = Settings(environment="development", service_token="x")  # type: ignore[arg-type]
     routes = {
-        (method, route.path)
+        (method, route.path_format)
         for part in create_app(settings).routes
         for route in getattr(part, "original_router", Router([part])).routes
         if isinstance(route, APIRoute)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.alias_generators import to_camel
@@ -11,6 +11,17 @@ from pydantic.alias_generators import to_camel
 EntityId = Annotated[
     str, StringConstraints(pattern=r"^[0-9a-f]{24}$"), Field(examples=["665f1c2ab7e0a1f2d3c4b5a6"])
 ]
+
+
+#: Part of a pattern: anything that is left when white space around a text is taken away.
+SOMETHING = r"[^\s\x1c-\x1f]"
+
+
+def one_of(*names: str) -> dict[str, Any]:
+    """Return the JSON schema that wants at least one of these fields, and not null."""
+    return {
+        "anyOf": [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in names]
+    }
 
 
 def utc_now() -> datetime:
@@ -29,7 +40,7 @@ def format_timestamp(moment: datetime) -> str:
 Timestamp = Annotated[
     datetime,
     PlainSerializer(format_timestamp, return_type=str, when_used="json"),
-    Field(examples=["2026-01-31T12:00:00.250Z"]),
+    Field(examples=["2026-01-31T12:00:00.250Z"], json_schema_extra={"format": "date-time"}),
 ]
 
 
@@ -45,7 +56,12 @@ class WireModel(BaseModel):
     """A body that we write: camelCase on the wire, snake_case in code."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        # What we write is whole, so a reader may count on a field that has a default here.
+        json_schema_serialization_defaults_required=True,
     )
 
 

@@ -1,6 +1,6 @@
 """The two bodies of every REST answer: success, and RFC 9457 problem details."""
 
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -10,7 +10,9 @@ DataT = TypeVar("DataT")
 class Success(BaseModel, Generic[DataT]):
     """The body of every answer that worked."""
 
-    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        validate_by_name=True, serialize_by_alias=True, json_schema_serialization_defaults_required=True
+    )
 
     status_code: int = Field(200, alias="statusCode")
     success: Literal[True] = True
@@ -21,7 +23,11 @@ class Success(BaseModel, Generic[DataT]):
 class PageMeta(BaseModel):
     """Where a list goes on: pass `next` as the cursor of the following call; null at the end."""
 
-    next: str | None = None
+    model_config = ConfigDict(
+        validate_by_name=True, serialize_by_alias=True, json_schema_serialization_defaults_required=True
+    )
+
+    next: str | None = Field(None, examples=["MTc2NzE4MjQwMDAwMC42NjVmMWMyYWI3ZTBhMWYyZDNjNGI1YTY"])
 
 
 class Page(Success[list[DataT]], Generic[DataT]):
@@ -40,7 +46,9 @@ class FieldError(BaseModel):
 class Problem(BaseModel):
     """The body of every answer that failed: RFC 9457 members, and those of the Express original."""
 
-    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        validate_by_name=True, serialize_by_alias=True, json_schema_serialization_defaults_required=True
+    )
 
     type: str = Field(examples=["urn:chat:problem:room_not_found"])
     title: str
@@ -54,14 +62,3 @@ class Problem(BaseModel):
     message: str
     errors: list[FieldError] = []
     data: None = None
-
-
-#: OpenAPI documentation of the failures every route may answer with.
-def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses=` argument of a route that may fail with `statuses`.
-
-    401 (no valid token), 429 (too many requests) and 503 (a dependency is away) are what any route may
-    answer; name those that apply.
-    """
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": "Problem details (RFC 9457)", "content": content} for status in statuses}

@@ -18,7 +18,7 @@ class Event(WireModel):
 
     key: ClassVar[str]
 
-    event_id: str = Field(default_factory=uuid7)
+    event_id: str = Field(default_factory=uuid7, examples=["01981f0e-7c3a-7b60-9d1e-3f1a2b4c5d6e"])
     occurred_at: Timestamp = Field(default_factory=utc_now)
 
 
@@ -27,7 +27,7 @@ class UserRegistered(Event):
 
     key: ClassVar[str] = "user.registered.v1"
     user_id: EntityId
-    username: str
+    username: str = Field(examples=["ada"])
 
 
 class UserUpdated(Event):
@@ -35,7 +35,7 @@ class UserUpdated(Event):
 
     key: ClassVar[str] = "user.updated.v1"
     user_id: EntityId
-    username: str
+    username: str = Field(examples=["ada"])
     avatar_url: str | None = None
 
 
@@ -51,7 +51,7 @@ class SessionRevoked(Event):
 
     key: ClassVar[str] = "session.revoked.v1"
     user_id: EntityId
-    session_ids: list[str] = Field(max_length=1000)
+    session_ids: list[str] = Field(max_length=1000, examples=[["665f1c2ab7e0a1f2d3c4b5a8"]])
     reason: Literal["logout", "revoked", "refresh_reuse", "password_changed", "account_deleted"]
 
 
@@ -60,7 +60,7 @@ class RoomCreated(Event):
 
     key: ClassVar[str] = "room.created.v1"
     room_id: EntityId
-    room_name: str
+    room_name: str = Field(examples=["Weekend hikes"])
     room_type: Literal["public", "private"]
     created_by: EntityId
 
@@ -70,12 +70,12 @@ class RoomUpdated(Event):
 
     key: ClassVar[str] = "room.updated.v1"
     room_id: EntityId
-    room_name: str
+    room_name: str = Field(examples=["Weekend hikes"])
     room_type: Literal["public", "private"]
-    description: str
+    description: str = Field(examples=["Where to go, who drives, what to bring"])
     created_by: EntityId
     updated_at: Timestamp
-    rev: int
+    rev: int = Field(description="Counts the changes of the room", examples=[7])
 
 
 class RoomDeleted(Event):
@@ -83,7 +83,7 @@ class RoomDeleted(Event):
 
     key: ClassVar[str] = "room.deleted.v1"
     room_id: EntityId
-    rev: int
+    rev: int = Field(description="Counts the changes of the room", examples=[7])
 
 
 class MemberJoined(Event):
@@ -93,8 +93,8 @@ class MemberJoined(Event):
     room_id: EntityId
     user_id: EntityId
     role: Literal["owner", "admin", "member"]
-    member_count: int
-    rev: int
+    member_count: int = Field(examples=[3])
+    rev: int = Field(description="Counts the changes of the room", examples=[7])
 
 
 class MemberLeft(Event):
@@ -104,15 +104,15 @@ class MemberLeft(Event):
     room_id: EntityId
     user_id: EntityId
     reason: Literal["left", "removed", "account_deleted"]
-    member_count: int
-    rev: int
+    member_count: int = Field(examples=[3])
+    rev: int = Field(description="Counts the changes of the room", examples=[7])
 
 
 class AppendedEntry(WireModel):
     """One entry of a room's log, without its content."""
 
     message_id: EntityId
-    seq: int
+    seq: int = Field(examples=[42])
     sender_id: EntityId
     created_at: Timestamp
     trace: str | None = Field(None, description="`traceparent`, where the message is traced")
@@ -148,7 +148,7 @@ class MediaUploaded(Event):
     media_id: EntityId
     owner_id: EntityId
     kind: Literal["image", "file", "avatar"]
-    size: int
+    size: int = Field(description="Bytes", examples=[48213])
 
 
 class MediaDeleted(Event):

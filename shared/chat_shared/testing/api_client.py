@@ -1,4 +1,4 @@
-"""The REST side of a test: requests whose answers are checked against the envelope."""
+"""The REST side of a test: requests whose answers are checked against the contract."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from typing import Any, Self
 import httpx2
 
 from chat_shared.contracts.envelope import Page, Problem, Success
+from chat_shared.testing.rest_contract import check_answer
 
 API = "/api/v1"
 PASSWORD = "correct horse 42 battery"
@@ -37,14 +38,18 @@ class User:
 class ApiClient:
     """Speaks to one base URL for any number of users; keeps no cookies of its own.
 
-    Paths are relative to `/api/v1`.
+    Paths are relative to `/api/v1`. An answer that is not documented fails the test that asked.
     """
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url.rstrip("/")
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         self.http = httpx2.AsyncClient(
-            base_url=self.base_url, cookies=no_cookies, timeout=REQUEST_SECONDS, trust_env=False
+            base_url=self.base_url,
+            cookies=no_cookies,
+            timeout=REQUEST_SECONDS,
+            trust_env=False,
+            event_hooks={"response": [_keeps_the_contract]},
         )
 
     async def __aenter__(self) -> Self:
@@ -110,6 +115,10 @@ class ApiClient:
     async def another_session(self, user: User) -> User:
         """Return the same account in a second session."""
         return await self.login(User(user.id, user.username, user.email, user.password))
+
+
+async def _keeps_the_contract(response: httpx2.Response) -> None:
+    check_answer(response, await response.aread())
 
 
 def success_body(response: httpx2.Response, status: int = 200) -> dict[str, Any]:

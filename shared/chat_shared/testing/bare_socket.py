@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from chat_shared.testing.event_contract import check_frame
+
+TEXT_FRAME = 0x81
 MASK = bytes(4)
 READ_SIZE = 1_048_576
 READ_SECONDS = 0.3
@@ -86,6 +89,8 @@ class BareSocket:
         frames = []
         while (frame := self._take_frame()) is not None:
             frames.append(frame)
+            if frame[0] == TEXT_FRAME:
+                check_frame(frame[1].decode())
         return frames
 
     async def _read(self, seconds: float) -> bytes:

@@ -13,6 +13,7 @@ import careful_client
 
 from chat_shared.ids import uuid7
 from chat_shared.lifecycle import TaskSet
+from chat_shared.testing.event_contract import check_acknowledgement, check_event
 
 START_SECONDS = 30
 PAGE = 50
@@ -190,7 +191,14 @@ class _RecordedClient(careful_client.CarefulClient):
         self._recorder.note_offer(event, payload)
         answer = await super().call(event, payload)
         self._recorder.note_answer(event, payload, answer)
+        # Without a code it is the client's own: nobody answered.
+        if answer["ok"] or "code" in answer["error"]:
+            check_acknowledgement(event, answer)
         return answer
+
+    async def _on_event(self, event: str, data: Any = None) -> None:
+        check_event(event, data)
+        await super()._on_event(event, data)
 
     async def catch_up(self, room_ids: Any) -> None:
         if room_ids is self._recorder.positions:  # all rooms: a new connection

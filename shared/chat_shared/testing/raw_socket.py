@@ -8,6 +8,8 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
+from chat_shared.testing.event_contract import check_frame
+
 OPEN, CONNECTED, CONNECT_REFUSED, EVENT, ACK, DISCONNECT = "0", "40", "44", "42", "43", "41"
 PING, PONG = "2", "3"
 WAIT_SECONDS = 5.0
@@ -30,6 +32,7 @@ class RawSocket:
         self._headers = headers
         self._http: aiohttp.ClientSession | None = None
         self._changed = asyncio.Event()
+        self._asked: dict[int, str] = {}
         self._reader: asyncio.Task[None] | None = None
         self.frames: list[str] = []
         self.closed = asyncio.Event()
@@ -73,6 +76,8 @@ class RawSocket:
     async def send_event(self, name: Any, *arguments: Any, ack_id: int | None = None) -> None:
         """Send an event packet, with the number under which it is to be acknowledged."""
         number = "" if ack_id is None else str(ack_id)
+        if ack_id is not None:
+            self._asked[ack_id] = str(name)
         await self.send(f"{EVENT}{number}{orjson.dumps([name, *arguments]).decode()}")
 
     def answers(self) -> dict[int, list[dict[str, Any]]]:
@@ -121,6 +126,7 @@ class RawSocket:
                     await self._socket.send_str(PONG)
                 continue
             self.frames.append(message.data)
+            check_frame(message.data, self._asked)
             self.on_frame(message.data)
             self._changed.set()
         self.closed.set()

@@ -7,6 +7,8 @@ from typing import Any
 import socketio
 from socketio.exceptions import ConnectionError as ConnectFailed
 
+from chat_shared.testing.event_contract import check_acknowledgement, check_event
+
 CONNECT_SECONDS = 10.0
 WAIT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
@@ -36,7 +38,8 @@ class ConnectRefused(Exception):
 class SocketClient:
     """One connection of a stock client.
 
-    `received` holds every event in the order of arrival; nothing reconnects by itself.
+    `received` holds every event in the order of arrival; nothing reconnects by itself. What is not as
+    documented fails the test at its end.
     """
 
     def __init__(self) -> None:
@@ -99,6 +102,7 @@ class SocketClient:
         """Send an event and return its acknowledgement."""
         answer = await self._client.call(event, payload, timeout=timeout)
         assert isinstance(answer, dict), f"{event} was acknowledged with {answer!r}"
+        check_acknowledgement(event, answer)
         return answer
 
     async def done(self, event: str, payload: Any = None) -> dict[str, Any]:
@@ -170,6 +174,7 @@ class SocketClient:
 
     def _record(self, event: str, payload: Any = None, *_more: Any) -> None:
         self.received.append((event, payload))
+        check_event(event, payload)
         self._changed.set()
 
     def _note_disconnect(self, _reason: Any = None) -> None:
@@ -177,3 +182,6 @@ class SocketClient:
 
     def _note_refusal(self, details: Any = None) -> None:
         self._refusal = details
+        # Without a connection to the server it is the library's own text.
+        if isinstance(details, dict):
+            check_event("connect_error", details)

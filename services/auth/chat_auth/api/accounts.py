@@ -3,23 +3,47 @@
 from typing import Any
 
 from chat_shared.auth import CurrentUser
-from chat_shared.contracts.envelope import Success, problem_responses
+from chat_shared.contracts.envelope import Success
+from chat_shared.errors import RateLimited, UnsupportedMedia
+from chat_shared.openapi import problem_responses
 from fastapi import Request, Response
 
 from chat_auth.api.bodies import MAX_FORM_BYTES, read_body
 from chat_auth.api.cookies import clear_tokens
 from chat_auth.api.routing import CallerDep, ServicesDep, SlashTolerantRouter
+from chat_auth.errors import (
+    AccountTaken,
+    AvatarStoreAway,
+    AvatarTooLarge,
+    HashingBusy,
+    ImageBroken,
+    ImageTooLarge,
+    UnsupportedImage,
+    WrongPassword,
+)
 from chat_auth.schemas import DeleteAccountBody, OwnUser, PasswordBody, ProfileBody, RegisterBody
 from chat_auth.service.accounts import NewAccount, ProfileChange
 
 router = SlashTolerantRouter(prefix="/api/v1/auth", tags=["account"])
+
+_AVATAR_REFUSED = (
+    AvatarTooLarge,
+    UnsupportedMedia,
+    UnsupportedImage,
+    ImageBroken,
+    ImageTooLarge,
+    AvatarStoreAway,
+)
+_PASSWORD_REFUSED = (WrongPassword, RateLimited, HashingBusy)
 
 
 def _json_or_form(model: type[RegisterBody | ProfileBody]) -> dict[str, Any]:
     """Return the OpenAPI description of a body that may carry an avatar."""
     schema = model.model_json_schema()
     avatar = {"type": "string", "format": "binary", "description": "An image, 5 MB at most"}
-    form = {**schema, "properties": {**schema["properties"], "avatar": avatar}}
+    # A form knows no null: what is not to be changed is left out.
+    fields = {name: field.get("anyOf", [field])[0] for name, field in schema["properties"].items()}
+    form = {**schema, "properties": {**fields, "avatar": avatar}}
     content = {"application/json": {"schema": schema}, "multipart/form-data": {"schema": form}}
     return {"requestBody": {"required": True, "content": content}}
 
@@ -27,8 +51,10 @@ def _json_or_form(model: type[RegisterBody | ProfileBody]) -> dict[str, Any]:
 @router.post(
     "/register",
     status_code=201,
+    summary="Register",
+    response_description="Account made",
     max_body_size=MAX_FORM_BYTES,
-    responses=problem_responses(400, 409, 413, 415, 429, 503),
+    responses=problem_responses(AccountTaken, RateLimited, HashingBusy, *_AVATAR_REFUSED),
     openapi_extra=_json_or_form(RegisterBody),
 )
 async def register(request: Request, services: ServicesDep, caller: CallerDep) -> Success[OwnUser]:
@@ -46,8 +72,8 @@ async def register(request: Request, services: ServicesDep, caller: CallerDep) -
     return Success(status_code=201, message="Account made", data=OwnUser.of(user, is_online=False))
 
 
-@router.get("/me", responses=problem_responses(401, 503))
-async def own_profile(identity: CurrentUser, services: ServicesDep) -> Success[OwnUser]:
+@router.get("/me", summary="Get the own profile", response_description="The profile")
+async def get_own_profile(identity: CurrentUser, services: ServicesDep) -> Success[OwnUser]:
     """Return one's own profile."""
     user = await services.accounts.own(identity.user_id)
     return Success(data=OwnUser.of(user, is_online=await services.profiles.is_online(user.id)))
@@ -55,11 +81,15 @@ async def own_profile(identity: CurrentUser, services: ServicesDep) -> Success[O
 
 @router.patch(
     "/me",
+    summary="Change the own profile",
+    response_description="Profile changed",
     max_body_size=MAX_FORM_BYTES,
-    responses=problem_responses(400, 401, 409, 413, 415, 503),
+    responses=problem_responses(AccountTaken, *_AVATAR_REFUSED),
     openapi_extra=_json_or_form(ProfileBody),
 )
-async def change_profile(request: Request, identity: CurrentUser, services: ServicesDep) -> Success[OwnUser]:
+async def change_own_profile(
+    request: Request, identity: CurrentUser, services: ServicesDep
+) -> Success[OwnUser]:
     """Change one's own profile; fields that are not sent stay as they are."""
     body, avatar = await read_body(request, ProfileBody)
     change = ProfileChange(**body.model_dump(by_alias=False), avatar=avatar)
@@ -68,7 +98,12 @@ async def change_profile(request: Request, identity: CurrentUser, services: Serv
     return Success(message="Profile changed", data=OwnUser.of(user, is_online=is_online))
 
 
-@router.post("/password", responses=problem_responses(400, 401, 403, 429, 503))
+@router.post(
+    "/password",
+    summary="Change the password",
+    response_description="Password changed; all other sessions ended",
+    responses=problem_responses(*_PASSWORD_REFUSED),
+)
 async def change_password(
     body: PasswordBody, identity: CurrentUser, services: ServicesDep, caller: CallerDep
 ) -> Success[None]:
@@ -83,7 +118,12 @@ async def change_password(
     return Success(message="Password changed; all other sessions ended", data=None)
 
 
-@router.delete("/me", responses=problem_responses(400, 401, 403, 429, 503))
+@router.delete(
+    "/me",
+    summary="Delete the account",
+    response_description="Account deleted",
+    responses=problem_responses(*_PASSWORD_REFUSED),
+)
 async def delete_account(
     body: DeleteAccountBody,
     identity: CurrentUser,

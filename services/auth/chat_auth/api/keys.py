@@ -3,6 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
 
 from chat_auth.api.routing import ServicesDep
 from chat_auth.schemas import JsonWebKeySet
@@ -12,11 +13,23 @@ CACHE_SECONDS = 60
 router = APIRouter(tags=["keys"])
 
 
-@router.get("/.well-known/jwks.json", response_model=JsonWebKeySet)
-async def json_web_key_set(services: ServicesDep) -> Any:
+class JwkSetResponse(JSONResponse):
+    """The media type of RFC 7517."""
+
+    media_type = "application/jwk-set+json"
+
+
+@router.get(
+    "/.well-known/jwks.json",
+    summary="Get the public keys",
+    response_description="The keys",
+    response_model=JsonWebKeySet,
+    response_class=JwkSetResponse,
+)
+async def get_public_keys(services: ServicesDep) -> Any:
     """Return the public keys to check access tokens with (RFC 7517)."""
     return Response(
         services.keys.public_document(),
-        media_type="application/jwk-set+json",
+        media_type=JwkSetResponse.media_type,
         headers={"cache-control": f"public, max-age={CACHE_SECONDS}"},
     )

@@ -1,22 +1,45 @@
 """Routes of sessions: logging in and out, refreshing, seeing and ending one's sessions."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from chat_shared.auth import Authenticator, CurrentUser, check_origin
+from chat_shared.auth import TOKEN_SCHEMES, Authenticator, CurrentUser, OriginRefused, check_origin
 from chat_shared.contracts.base import EntityId
-from chat_shared.contracts.envelope import Success, problem_responses
-from chat_shared.errors import Unauthenticated
-from fastapi import Depends, Request, Response
+from chat_shared.contracts.envelope import Success
+from chat_shared.errors import RateLimited, Unauthenticated
+from chat_shared.openapi import problem_responses
+from fastapi import Depends, Path, Request, Response
+from fastapi.security import APIKeyCookie, APIKeyHeader
 
 from chat_auth.api.cookies import REFRESH_COOKIE, clear_tokens, set_tokens
 from chat_auth.api.routing import CallerDep, ServicesDep, SlashTolerantRouter
-from chat_auth.errors import InvalidRefreshToken
+from chat_auth.errors import HashingBusy, InvalidRefreshToken, SessionNotFound, WrongCredentials
 from chat_auth.schemas import MAX_TOKEN_LENGTH, LoggedIn, LoginBody, OwnUser, RefreshBody, SessionItem, Tokens
 from chat_auth.service.sessions import Login
 
 REFRESH_HEADER = "x-refresh-token"
 
 router = SlashTolerantRouter(prefix="/api/v1/auth", tags=["session"])
+
+# They say in the OpenAPI document where a refresh token may be; `_refresh_token` reads it.
+_REFRESH_SCHEMES = (
+    Depends(
+        APIKeyCookie(
+            name=REFRESH_COOKIE,
+            scheme_name="refreshCookie",
+            description="The refresh token, for browsers",
+            auto_error=False,
+        )
+    ),
+    Depends(
+        APIKeyHeader(
+            name=REFRESH_HEADER,
+            scheme_name="refreshHeader",
+            description="The refresh token; it may be in the body too",
+            auto_error=False,
+        )
+    ),
+)
+_OR_IN_THE_BODY: dict[str, Any] = {"security": [{}]}
 
 
 def _refuse_foreign_cookie(request: Request, services: ServicesDep) -> None:
@@ -38,7 +61,12 @@ def _refresh_token(request: Request, body: RefreshBody | None = None) -> str | N
 RefreshTokenDep = Annotated[str | None, Depends(_refresh_token)]
 
 
-@router.post("/login", responses=problem_responses(400, 401, 429, 503))
+@router.post(
+    "/login",
+    summary="Log in",
+    response_description="Logged in",
+    responses=problem_responses(WrongCredentials, RateLimited, HashingBusy),
+)
 async def log_in(
     body: LoginBody, services: ServicesDep, caller: CallerDep, response: Response
 ) -> Success[LoggedIn]:
@@ -54,10 +82,15 @@ async def log_in(
 
 @router.post(
     "/refreshToken",
-    dependencies=[Depends(_refuse_foreign_cookie)],
-    responses=problem_responses(400, 401, 403, 503),
+    summary="Refresh the tokens",
+    response_description="Tokens refreshed",
+    dependencies=[Depends(_refuse_foreign_cookie), *_REFRESH_SCHEMES],
+    openapi_extra=_OR_IN_THE_BODY,
+    responses=problem_responses(InvalidRefreshToken, OriginRefused),
 )
-async def refresh(token: RefreshTokenDep, services: ServicesDep, response: Response) -> Success[Tokens]:
+async def refresh_tokens(
+    token: RefreshTokenDep, services: ServicesDep, response: Response
+) -> Success[Tokens]:
     """Exchange the refresh token (cookie, `x-refresh-token` or body) for its successor; it works once."""
     if token is None:
         raise InvalidRefreshToken
@@ -68,8 +101,10 @@ async def refresh(token: RefreshTokenDep, services: ServicesDep, response: Respo
 
 @router.post(
     "/logout",
-    dependencies=[Depends(_refuse_foreign_cookie)],
-    responses=problem_responses(400, 401, 403, 503),
+    summary="Log out",
+    response_description="Logged out",
+    dependencies=[Depends(_refuse_foreign_cookie), *TOKEN_SCHEMES, *_REFRESH_SCHEMES],
+    openapi_extra=_OR_IN_THE_BODY,
 )
 async def log_out(
     request: Request, token: RefreshTokenDep, services: ServicesDep, response: Response
@@ -90,15 +125,24 @@ async def log_out(
     return Success(message="Logged out", data=None)
 
 
-@router.get("/sessions", responses=problem_responses(401, 503))
+@router.get("/sessions", summary="List the own sessions", response_description="The sessions")
 async def list_sessions(identity: CurrentUser, services: ServicesDep) -> Success[list[SessionItem]]:
     """List where one is logged in, the last used session first, 100 at most."""
     sessions = await services.sessions.list_own(identity.user_id)
     return Success(data=[SessionItem.of(session, current_id=identity.session_id) for session in sessions])
 
 
-@router.delete("/sessions/{session_id}", responses=problem_responses(400, 401, 404, 503))
-async def revoke_session(session_id: EntityId, identity: CurrentUser, services: ServicesDep) -> Success[None]:
+@router.delete(
+    "/sessions/{session_id}",
+    summary="End a session",
+    response_description="Session ended",
+    responses=problem_responses(SessionNotFound),
+)
+async def revoke_session(
+    session_id: Annotated[EntityId, Path(description="From the list of sessions")],
+    identity: CurrentUser,
+    services: ServicesDep,
+) -> Success[None]:
     """End one of one's sessions, such as that of a lost phone."""
     await services.sessions.revoke(identity.user_id, session_id)
     return Success(message="Session ended", data=None)

@@ -4,44 +4,50 @@ from typing import Annotated
 
 from chat_shared.auth import CurrentUser
 from chat_shared.contracts.base import EntityId
-from chat_shared.contracts.envelope import Success, problem_responses
-from fastapi import Query
-from pydantic import TypeAdapter, ValidationError
+from chat_shared.contracts.envelope import Success
+from chat_shared.openapi import problem_responses
+from fastapi import Path, Query
 
 from chat_auth.api.routing import ServicesDep, SlashTolerantRouter
-from chat_auth.errors import FieldRefused
+from chat_auth.errors import UserNotFound
 from chat_auth.schemas import PublicUser
 
 MAX_USERS = 100
-MAX_IDS_LENGTH = MAX_USERS * 25
+MAX_IDS_LENGTH = MAX_USERS * 25 - 1
 
 router = SlashTolerantRouter(prefix="/api/v1/users", tags=["users"])
-_entity_id = TypeAdapter(EntityId)
 
 
-def _parse_ids(text: str) -> list[str]:
-    try:
-        ids = [_entity_id.validate_python(part) for part in dict.fromkeys(text.split(","))]
-    except ValidationError as error:
-        raise FieldRefused("ids", "ids are 24 hex digits each, comma-separated") from error
-    if len(ids) > MAX_USERS:
-        raise FieldRefused("ids", f"{MAX_USERS} ids at most")
-    return ids
-
-
-@router.get("", responses=problem_responses(400, 401, 503))
+@router.get("", summary="Get several users", response_description="The profiles")
 async def list_users(
     _identity: CurrentUser,
     services: ServicesDep,
-    ids: Annotated[str, Query(max_length=MAX_IDS_LENGTH, description="Comma-separated, 100 at most")],
+    ids: Annotated[
+        str,
+        Query(
+            max_length=MAX_IDS_LENGTH,
+            pattern="^[0-9a-f]{24}(,[0-9a-f]{24})*$",
+            description="Comma-separated, 100 at most",
+            examples=["665f1c2ab7e0a1f2d3c4b5a6,665f1c2ab7e0a1f2d3c4b5a7"],
+        ),
+    ],
 ) -> Success[list[PublicUser]]:
     """Return the profiles of up to 100 users in the order asked for, without those who are gone."""
-    profiles = await services.profiles.many(_parse_ids(ids))
+    profiles = await services.profiles.many(list(dict.fromkeys(ids.split(","))))
     return Success(data=[PublicUser.of(user, is_online=is_online) for user, is_online in profiles])
 
 
-@router.get("/{user_id}", responses=problem_responses(400, 401, 404, 503))
-async def get_user(user_id: EntityId, _identity: CurrentUser, services: ServicesDep) -> Success[PublicUser]:
+@router.get(
+    "/{user_id}",
+    summary="Get a user",
+    response_description="The profile",
+    responses=problem_responses(UserNotFound),
+)
+async def get_user(
+    user_id: Annotated[EntityId, Path(description="The user's id")],
+    _identity: CurrentUser,
+    services: ServicesDep,
+) -> Success[PublicUser]:
     """Return the public profile of a user."""
     user, is_online = await services.profiles.one(user_id)
     return Success(data=PublicUser.of(user, is_online=is_online))

@@ -114,10 +114,17 @@ def _room_id(form: FormData) -> str | None:
 def form_schema(field: str, description: str) -> dict[str, Any]:
     """Return what the OpenAPI document says about such a form."""
     properties = {
-        field: {"type": "string", "contentMediaType": "application/octet-stream", "description": description},
+        field: {
+            "type": "string",
+            "contentMediaType": "application/octet-stream",
+            "minLength": 1,
+            "description": description,
+            "examples": ["(the bytes of the file)"],
+        },
         ROOM_FIELD: {
             "type": "string",
             "pattern": "^[0-9a-f]{24}$",
+            "examples": ["665f1c2ab7e0a1f2d3c4b5a6"],
             "description": "A room whose members may see it at once; otherwise it is shown by messages",
         },
     }

@@ -4,15 +4,17 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from chat_shared.auth import Authenticator, CurrentUser
+from chat_shared.auth import TOKEN_SCHEMES, Authenticator, CurrentUser
 from chat_shared.contracts.base import EntityId
-from chat_shared.contracts.envelope import Success, problem_responses
-from fastapi import APIRouter, Query, Request
+from chat_shared.contracts.envelope import Success
+from chat_shared.openapi import problem_responses
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from chat_media.api.download import download
 from chat_media.api.parts import PartsOfApp
 from chat_media.domain.links import Link
+from chat_media.errors import MediaNotFound, NotYourMedia, RangeNotSatisfiable
 from chat_media.schemas import LinkBody, media_url
 from chat_media.service.access import Identify
 
@@ -24,6 +26,10 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
     304: {"description": "The caller's copy is still good"},
 }
 
+#: Avatars and signed links need none.
+_ALSO_WITHOUT_TOKEN: dict[str, Any] = {"security": [{}]}
+
+MediaId = Annotated[EntityId, Path(description="The `mediaId` of an upload")]
 Expires = Annotated[str | None, Query(max_length=20, description="From a signed link")]
 Signature = Annotated[str | None, Query(max_length=100, description="From a signed link")]
 
@@ -31,12 +37,14 @@ Signature = Annotated[str | None, Query(max_length=100, description="From a sign
 @router.head("/media/{media_id}", include_in_schema=False)
 @router.get(
     "/media/{media_id}",
-    summary="Download",
+    summary="Download a file",
     response_class=Response,
-    responses={**_CONTENT, **problem_responses(400, 401, 404, 416, 503)},
+    dependencies=TOKEN_SCHEMES,
+    openapi_extra=_ALSO_WITHOUT_TOKEN,
+    responses={**_CONTENT, **problem_responses(MediaNotFound, RangeNotSatisfiable)},
 )
 async def download_media(
-    media_id: EntityId,
+    media_id: MediaId,
     request: Request,
     parts: PartsOfApp,
     expires: Expires = None,
@@ -49,9 +57,12 @@ async def download_media(
 
 
 @router.get(
-    "/api/v1/media/{media_id}/link", summary="Signed link", responses=problem_responses(400, 401, 404, 503)
+    "/api/v1/media/{media_id}/link",
+    summary="Make a signed link",
+    response_description="The link",
+    responses=problem_responses(MediaNotFound),
 )
-async def sign_link(media_id: EntityId, user: CurrentUser, parts: PartsOfApp) -> Success[LinkBody]:
+async def sign_link(media_id: MediaId, user: CurrentUser, parts: PartsOfApp) -> Success[LinkBody]:
     """Make a link that opens a file without token or cookie until it expires."""
     await parts.access.find(media_id, _known(user.user_id))
     link = parts.access.link(media_id)
@@ -65,9 +76,12 @@ async def sign_link(media_id: EntityId, user: CurrentUser, parts: PartsOfApp) ->
 
 
 @router.delete(
-    "/api/v1/media/{media_id}", summary="Delete", responses=problem_responses(400, 401, 403, 404, 503)
+    "/api/v1/media/{media_id}",
+    summary="Delete a file",
+    response_description="File deleted",
+    responses=problem_responses(MediaNotFound, NotYourMedia),
 )
-async def delete_media(media_id: EntityId, user: CurrentUser, parts: PartsOfApp) -> Success[None]:
+async def delete_media(media_id: MediaId, user: CurrentUser, parts: PartsOfApp) -> Success[None]:
     """Delete one's own file."""
     file = await parts.access.find(media_id, _known(user.user_id))
     await parts.removal.delete(file, user.user_id)

@@ -1,14 +1,25 @@
 """Routes of uploads."""
 
 from chat_shared.auth import CurrentUser
-from chat_shared.contracts.envelope import Success, problem_responses
+from chat_shared.contracts.envelope import Success
+from chat_shared.errors import RateLimited
+from chat_shared.openapi import problem_responses
 from fastapi import APIRouter, Request
 
 from chat_media.api.forms import FORM_OVERHEAD, form_schema, received_upload
 from chat_media.api.parts import UPLOAD_RATE, PartsOfApp
+from chat_media.errors import (
+    ImageBroken,
+    ImageTooLarge,
+    NotAMember,
+    QuotaExceeded,
+    RoomNotFound,
+    UnsupportedImage,
+    UploadsBusy,
+)
 from chat_media.schemas import FileBody, ImageBody, file_body, image_body
 
-_PROBLEMS = (400, 401, 403, 404, 413, 429, 503)
+_REFUSED = (RateLimited, RoomNotFound, NotAMember, QuotaExceeded, UploadsBusy)
 
 
 def upload_routes(max_image_bytes: int, max_file_bytes: int) -> APIRouter:
@@ -22,7 +33,8 @@ def upload_routes(max_image_bytes: int, max_file_bytes: int) -> APIRouter:
         "/image",
         status_code=201,
         summary="Upload an image",
-        responses=problem_responses(*_PROBLEMS, 415),
+        response_description="Image uploaded",
+        responses=problem_responses(*_REFUSED, UnsupportedImage, ImageBroken, ImageTooLarge),
         max_body_size=max_image_bytes + FORM_OVERHEAD,
         openapi_extra=form_schema("image", "JPEG, PNG, GIF or WEBP; recognised by its content"),
     )
@@ -42,7 +54,8 @@ def upload_routes(max_image_bytes: int, max_file_bytes: int) -> APIRouter:
         "/file",
         status_code=201,
         summary="Upload a file",
-        responses=problem_responses(*_PROBLEMS),
+        response_description="File uploaded",
+        responses=problem_responses(*_REFUSED),
         max_body_size=max_file_bytes + FORM_OVERHEAD,
         openapi_extra=form_schema("file", "Any file; browsers will download it and not show it"),
     )

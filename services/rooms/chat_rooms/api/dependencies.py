@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
+from chat_shared.contracts.base import EntityId
 from chat_shared.contracts.envelope import PageMeta
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request
 
 from chat_rooms.cursors import MAX_CURSOR_LENGTH, Position, decode_position
 from chat_rooms.service import Parts
@@ -26,6 +27,8 @@ def _after(
 
 
 PartsOfApp = Annotated[Parts, Depends(_parts)]
+RoomId = Annotated[EntityId, Path(description="The room's id")]
+MemberId = Annotated[EntityId, Path(description="The member's user id")]
 After = Annotated[Position | None, Depends(_after)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Entries of a page at most")]
 
