@@ -20,6 +20,7 @@ CAMEL_CASE = re.compile(r"[a-z]+([A-Z][a-z]+)*")
 #: What works without a token outside of the body; all else wants one.
 PUBLIC = {
     "getPublicKeys",
+    "getEnvironment",
     "logIn",
     "register",
     "listPublicRooms",

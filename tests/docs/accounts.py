@@ -58,6 +58,7 @@ MAKE_RUNS_IN = {
     "contracts": "tests/contracts/test_drift.py",
     "verify": "tests/faults/tests/test_elsewhere.py",
     "bench": "bench/tests/test_small_run.py",
+    "fuzz": "tests/e2e/test_schemathesis.py",
     "sanitized": "bench/native/Makefile",
 }
 #: Targets that nothing in CI can run, and why.
