@@ -67,7 +67,7 @@ class AvatarMedia:
         assert isinstance(image, web.FileField)
         content = image.file.read()
         if content == b"no image":
-            problem = {"code": "not_an_image", "message": "This is no image", "status": 415}
+            problem = {"code": "unsupported_image", "message": "This is no image", "status": 415}
             return web.json_response(problem, status=415)
         user_id = request.query["userId"]
         self.images[user_id] = content
