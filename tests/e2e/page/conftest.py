@@ -34,6 +34,8 @@ SECONDS = 15.0
 FONTS = """<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
+<include ignore_missing="yes">/etc/fonts/fonts.conf</include>
+<include ignore_missing="yes">{root}/etc/fonts/fonts.conf</include>
 <dir>/usr/share/fonts</dir><dir>{root}/usr/share/fonts</dir><cachedir>{root}/var/cache/fontconfig</cachedir>
 </fontconfig>
 """

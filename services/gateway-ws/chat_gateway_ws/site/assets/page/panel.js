@@ -13,7 +13,7 @@ export function showPanel(store) {
   };
   aside("#panel-toggle", "#panel", render);
   $("#cut").addEventListener("click", () => store.client.socket.io.engine.close());
-  store.addEventListener("state", render);
+  for (const event of ["state", "pending"]) store.addEventListener(event, render);
   setInterval(render, EVERY_MS);
 }
 
