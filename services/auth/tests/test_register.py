@@ -132,7 +132,9 @@ class TestForm:
 
     async def test_what_media_refuses_makes_no_account(self, auth: ApiClient, auth_events: Any) -> None:
         body, files = account(), {"avatar": ("me.png", b"no image", "image/png")}
-        await auth.refused("POST", "/auth/register", data=body, files=files, status=415, code="unsupported_image")
+        await auth.refused(
+            "POST", "/auth/register", data=body, files=files, status=415, code="unsupported_image"
+        )
         await auth.call("POST", "/auth/register", status=201, json=body)
 
     async def test_media_away_makes_no_account_and_leaves_no_avatar(
