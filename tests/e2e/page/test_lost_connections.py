@@ -74,9 +74,14 @@ class Network:
         self.is_open = True
         self._routes: list[WebSocketRoute] = []
 
-    async def install(self, page: Any) -> None:
-        """Take over all WebSockets of the page from its next one on."""
-        await page.route_web_socket(re.compile(r"/socket\.io/"), self._on_socket)
+    @classmethod
+    async def before(cls, person: Any) -> "Network":
+        """Stand between somebody's page and its gateway."""
+        network = cls()
+        await person.page.route_web_socket(re.compile(r"/socket\.io/"), network._on_socket)
+        await person.page.reload()  # what is connected already goes its own way
+        await person.is_connected()
+        return network
 
     async def _on_socket(self, route: WebSocketRoute) -> None:
         if not self.is_open:
@@ -94,10 +99,7 @@ class Network:
 
 async def test_what_was_written_offline_survives_a_reload(visit: Any, room_name: str) -> None:
     alice, bob = await visit("alice"), await visit("bob")
-    network = Network()
-    await network.install(alice.page)
-    await alice.page.reload()
-    await alice.is_connected()
+    network = await Network.before(alice)
     await alice.create_room(room_name)
     await bob.join_room(room_name)
 
@@ -121,10 +123,7 @@ async def test_what_was_written_offline_survives_a_reload(visit: Any, room_name:
 
 async def test_what_is_not_sent_is_not_dropped_by_logging_out(visit: Any, room_name: str) -> None:
     alice = await visit("alice")
-    network = Network()
-    await network.install(alice.page)
-    await alice.page.reload()
-    await alice.is_connected()
+    network = await Network.before(alice)
     await alice.create_room(room_name)
     await network.shut()
     await alice.say("not sent")
@@ -167,10 +166,7 @@ async def test_what_was_stored_before_a_reload_is_not_waited_for(visit: Any, roo
 
 async def test_what_cannot_be_sent_any_more_is_not_lost_silently(visit: Any, room_name: str) -> None:
     alice, bob = await visit("alice"), await visit("bob")
-    network = Network()
-    await network.install(bob.page)
-    await bob.page.reload()
-    await bob.is_connected()
+    network = await Network.before(bob)
     await alice.create_room(room_name)
     await bob.join_room(room_name)
     await network.shut()
