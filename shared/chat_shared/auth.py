@@ -4,7 +4,8 @@ import hmac
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
-from fastapi.security import APIKeyCookie, HTTPBearer
+from fastapi.openapi.models import HTTPBearer as HTTPBearerModel
+from fastapi.security.base import SecurityBase
 
 from chat_shared.errors import Forbidden, Unauthenticated
 from chat_shared.http import SERVICE_TOKEN_HEADER, ServiceClient
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 ACCESS_COOKIE = "accessToken"
+BEARER, COOKIE = "bearer", "cookie"
+"""The names of both ways to send an access token in OpenAPI documents."""
+#: What a route that asks its authenticator itself says in the document.
+TOKEN_SECURITY: list[dict[str, list[str]]] = [{BEARER: []}, {COOKIE: []}]
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -81,27 +86,25 @@ def check_origin(request: Request, origins: frozenset[str]) -> None:
         raise OriginRefused
 
 
-# They say in the OpenAPI document where a token may be; `Authenticator` reads it.
-_BEARER = HTTPBearer(
-    scheme_name="bearer", bearerFormat="JWT", description="The access token of a login", auto_error=False
-)
-_COOKIE = APIKeyCookie(
-    name=ACCESS_COOKIE, scheme_name="cookie", description="The access token, for browsers", auto_error=False
-)
-#: The same, for a route that asks its authenticator itself.
-TOKEN_SCHEMES = (Depends(_BEARER), Depends(_COOKIE))
+class _CallersToken(SecurityBase):
+    """Who is calling, by their access token. As a security scheme it stands in the OpenAPI document, too.
+
+    One scheme is all that a dependency can be; `openapi.py` puts the cookie beside it.
+    """
+
+    def __init__(self) -> None:
+        self.model = HTTPBearerModel(bearerFormat="JWT", description="The access token of a login")
+        self.scheme_name = BEARER
+
+    async def __call__(self, request: Request) -> Identity | None:
+        authenticator: Authenticator = request.app.state.authenticator
+        return await authenticator.identify(request)
 
 
-async def _optional_user(
-    request: Request,
-    _bearer: Annotated[object, Depends(_BEARER)],
-    _cookie: Annotated[object, Depends(_COOKIE)],
-) -> Identity | None:
-    authenticator: Authenticator = request.app.state.authenticator
-    return await authenticator.identify(request)
+_callers_token = _CallersToken()
 
 
-async def _current_user(identity: Annotated[Identity | None, Depends(_optional_user)]) -> Identity:
+async def _current_user(identity: Annotated[Identity | None, Depends(_callers_token)]) -> Identity:
     if identity is None:
         raise Unauthenticated
     return identity
@@ -117,4 +120,4 @@ async def require_service(request: Request) -> None:
 #: The signed-in user; 401 for everybody else.
 CurrentUser = Annotated[Identity, Depends(_current_user)]
 #: The signed-in user, or None for somebody without a token.
-OptionalUser = Annotated[Identity | None, Depends(_optional_user)]
+OptionalUser = Annotated[Identity | None, Depends(_callers_token)]

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic.alias_generators import to_camel
 
-from chat_shared.auth import SAFE_METHODS, OriginRefused
+from chat_shared.auth import ACCESS_COOKIE, BEARER, COOKIE, SAFE_METHODS, OriginRefused
 from chat_shared.contracts.envelope import FieldError, Problem
 from chat_shared.contracts.examples import example_of
 from chat_shared.error_handlers import PROBLEM_TYPE, problem_of
@@ -37,6 +37,21 @@ itself, without such a body.
 """
 #: What FastAPI documents and we never answer with.
 FRAMEWORKS_OWN = ("HTTPValidationError", "ValidationError")
+
+TOKEN_SCHEMES = {
+    BEARER: {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The access token of a login",
+    },
+    COOKIE: {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": ACCESS_COOKIE,
+        "description": "The access token, for browsers",
+    },
+}
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -79,11 +94,20 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     for unused in FRAMEWORKS_OWN:
         schemas.pop(unused, None)
     for method, operation in _operations(document):
-        operation.setdefault("security", [])
+        _add_cookie(operation.setdefault("security", []), document["components"])
         operation["responses"].pop("422", None)
         _add_problems(operation, problem_responses(*_common_failures(method, operation)))
         _add_examples(method, operation, schemas)
     return document
+
+
+def _add_cookie(security: list[dict[str, Any]], components: dict[str, Any]) -> None:
+    """Say that the cookie does what the header does."""
+    if {BEARER: []} not in security:
+        return
+    if {COOKIE: []} not in security:
+        security.insert(security.index({BEARER: []}) + 1, {COOKIE: []})
+    components.setdefault("securitySchemes", {}).update(TOKEN_SCHEMES)
 
 
 def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -98,7 +122,7 @@ def _common_failures(method: str, operation: Mapping[str, Any]) -> Iterator[type
         yield ValidationFailed
     if "requestBody" in operation:
         yield from (BadRequest, ContentTooLarge)
-    if {"bearer": []} in operation["security"]:
+    if {BEARER: []} in operation["security"]:
         yield Unauthenticated
         if method not in SAFE_METHODS:
             yield OriginRefused

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from chat_shared.auth import TOKEN_SCHEMES, Authenticator, CurrentUser, OriginRefused, check_origin
+from chat_shared.auth import TOKEN_SECURITY, Authenticator, CurrentUser, OriginRefused, check_origin
 from chat_shared.contracts.base import EntityId
 from chat_shared.contracts.envelope import Success
 from chat_shared.errors import RateLimited, Unauthenticated
@@ -103,8 +103,8 @@ async def refresh_tokens(
     "/logout",
     summary="Log out",
     response_description="Logged out",
-    dependencies=[Depends(_refuse_foreign_cookie), *TOKEN_SCHEMES, *_REFRESH_SCHEMES],
-    openapi_extra=_OR_IN_THE_BODY,
+    dependencies=[Depends(_refuse_foreign_cookie), *_REFRESH_SCHEMES],
+    openapi_extra={"security": [*TOKEN_SECURITY, {}]},
 )
 async def log_out(
     request: Request, token: RefreshTokenDep, services: ServicesDep, response: Response

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from chat_shared.auth import TOKEN_SCHEMES, Authenticator, CurrentUser
+from chat_shared.auth import TOKEN_SECURITY, Authenticator, CurrentUser
 from chat_shared.contracts.base import EntityId
 from chat_shared.contracts.envelope import Success
 from chat_shared.openapi import problem_responses
@@ -27,7 +27,7 @@ _CONTENT: dict[int | str, dict[str, Any]] = {
 }
 
 #: Avatars and signed links need none.
-_ALSO_WITHOUT_TOKEN: dict[str, Any] = {"security": [{}]}
+_ALSO_WITHOUT_TOKEN: dict[str, Any] = {"security": [*TOKEN_SECURITY, {}]}
 
 MediaId = Annotated[EntityId, Path(description="The `mediaId` of an upload")]
 Expires = Annotated[str | None, Query(max_length=20, description="From a signed link")]
@@ -39,7 +39,6 @@ Signature = Annotated[str | None, Query(max_length=100, description="From a sign
     "/media/{media_id}",
     summary="Download a file",
     response_class=Response,
-    dependencies=TOKEN_SCHEMES,
     openapi_extra=_ALSO_WITHOUT_TOKEN,
     responses={**_CONTENT, **problem_responses(MediaNotFound, RangeNotSatisfiable)},
 )
