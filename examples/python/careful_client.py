@@ -72,19 +72,23 @@ class CarefulClient:
         app, positions = self.app, self.app.positions
         self._behind.update(room_ids)
         async with self._asking:
+            pause = self.retry_seconds
             while self._behind and not self._lost.done():
                 want = [{"roomId": key, "after": positions.setdefault(key, 0)} for key in self._behind][:200]
                 told = await self.call("sync", {"rooms": want, "epoch": app.epoch})
                 rooms, known, app.epoch = told.get("rooms", []), app.epoch, told.get("epoch", app.epoch)
                 if known not in (None, app.epoch):  # the log is another one, as after a restored backup
-                    rooms = [{"roomId": key, "head": 0, "reset": True} for key in positions]
+                    heads = {room["roomId"]: room["head"] for room in rooms}
+                    rooms = [{"roomId": key, "head": heads.get(key, 0), "reset": True} for key in positions]
                 for room in rooms:
                     if room["reset"]:
                         self._behind.add(room["roomId"])
                         positions[room["roomId"]] = app.on_reset(room["roomId"], room["head"], app.epoch)
                     elif not room.get("error", {}).get("retryable"):
                         self._behind.discard(room["roomId"])
-                await asyncio.sleep(random.uniform(0, self.retry_seconds) if self._behind else 0)
+                is_stuck = all(room.get("error") for room in told.get("rooms", []))
+                pause = min(pause * 2, self.longest_seconds) if is_stuck else self.retry_seconds
+                await asyncio.sleep(random.uniform(0, pause) if self._behind else 0)
 
     async def _on_event(self, event: str, data: Any = None) -> None:
         positions, heads = self.app.positions, data.get("heads", {})

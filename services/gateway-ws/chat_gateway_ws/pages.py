@@ -10,12 +10,11 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 SITE = Path(__file__).parent / "site"
-ICON = SITE / "assets" / "icon.svg"
 
 _INLINE_IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
 
@@ -23,15 +22,16 @@ _INLINE_IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.D
 def add_pages(app: FastAPI) -> None:
     """Add the pages to the gateway's app; they are no part of its API."""
     headers = page_headers(SITE / "index.html")
+    site = PageFiles(SITE, headers)
 
-    async def chat(_request: Request) -> Response:
-        return FileResponse(SITE / "index.html", headers=headers)
+    async def chat(request: Request) -> Response:
+        return await site.get_response("index.html", request.scope)
 
-    async def icon(_request: Request) -> Response:
-        return FileResponse(ICON, media_type="image/svg+xml", headers=headers)
+    async def icon(request: Request) -> Response:
+        return await site.get_response("assets/icon.svg", request.scope)
 
     async def docs(_request: Request) -> Response:
-        return RedirectResponse("/docs/", status_code=308)
+        return RedirectResponse("/docs/", status_code=308, headers=headers)
 
     app.add_route("/", chat, include_in_schema=False)
     app.add_route("/favicon.ico", icon, include_in_schema=False)

@@ -67,7 +67,7 @@ async def test_two_people_talk(visit: Any, room_name: str) -> None:
     await alice.picture("05-people")
     await bob.page.close()
     of_bob = alice.page.locator("#people li", has_text=bob.name)
-    await expect(of_bob).to_have_attribute("data-online", "false")
+    await expect(of_bob).to_have_attribute("data-online", "false", timeout=30_000)
 
 
 async def test_unread_messages_are_counted_until_they_are_seen(visit: Any, room_name: str) -> None:
@@ -85,13 +85,13 @@ async def test_unread_messages_are_counted_until_they_are_seen(visit: Any, room_
     await expect(entry.locator(".badge")).to_have_text("2 unread")
     await bob.open(room_name)
     await bob.sees("two")
-    await expect(entry.locator(".badge")).to_have_count(0)
+    await expect(entry.locator(".badge")).to_be_hidden()
     async with bob.page.expect_response(lambda answer: answer.url.endswith("/read")) as told:
         await alice.say("three")
     assert (await (await told.value).json())["data"]["lastReadSeq"] == 3
     await bob.page.reload()
     await expect(entry).to_be_visible()
-    await expect(entry.locator(".badge")).to_have_count(0)
+    await expect(entry.locator(".badge")).to_be_hidden()
 
 
 @pytest.mark.parametrize("way", ["pick", "paste", "drop"])
@@ -149,7 +149,7 @@ async def test_history_comes_as_one_scrolls_up(
 ) -> None:
     alice = await visit("alice")
     await alice.create_room(room_name)
-    room_id = await alice.page.locator("#rooms [aria-current]").get_attribute("data-room")
+    room_id = await alice.page.locator("#rooms [aria-current=true]").get_attribute("data-room")
     me = await alice.page.evaluate("fetch('/api/v1/auth/me').then((answer) => answer.json())")
     await append(room_id, me["data"]["id"], [f"line {number}" for number in range(1, MUCH + 1)])
     await alice.sees(f"line {MUCH}")
@@ -164,7 +164,7 @@ async def test_history_comes_as_one_scrolls_up(
         await alice.page.locator("#log").evaluate("log => (log.scrollTop = 0)")
         await expect(alice.page.locator("#messages .message")).not_to_have_count(shown)
         shown = len(await alice.seqs())
-    await expect(alice.page.locator("#older")).to_have_text("This is where the room begins.")
+    await expect(alice.page.locator("#older span")).to_have_text("This is where the room begins.")
     assert await alice.seqs() == list(range(1, MUCH + 1))
     await alice.picture("09-history")
 

@@ -60,8 +60,14 @@ async def test_no_view_has_a_barrier(visit: Any, room_name: str, look: dict[str,
         await expect(page.locator(aside)).to_be_visible()
         await has_no_barrier(page)
         await person.picture(f"23-{aside[1:]}-{name}")
-        await page.get_by_role("button", name=button).click(force=True)
-    await page.get_by_role("button", name="Find rooms").click() if not look["narrow"] else None
+        await page.locator(aside).get_by_role("button", name="Close").click()
+        await expect(page.locator(aside)).to_be_hidden()
+        await expect(page.get_by_role("button", name=button)).to_be_focused()
+    if look["narrow"]:
+        await page.get_by_role("button", name="Back to the rooms").click()
+        await expect(page.locator("#rooms").get_by_role("button", name=room_name)).to_be_focused()
+    await page.get_by_role("button", name="Find rooms").click()
+    await expect(page.locator("#find-room li").first).to_be_visible()
     await has_no_barrier(page)
 
 

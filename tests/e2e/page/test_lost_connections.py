@@ -1,5 +1,6 @@
 """Whatever the connection does, people see the room's log: nothing missing, doubled or out of order."""
 
+import asyncio
 import base64
 import re
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from chat_local.stack import Stack
 
 LINES = 30
+FAILURES = 7  # more than one call repeats by itself
 ONE_PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
@@ -177,7 +179,7 @@ async def test_what_cannot_be_sent_any_more_is_not_lost_silently(visit: Any, roo
     await bob.page.get_by_role("button", name="Try now").click()
     await bob.is_connected()
     await expect(bob.page.locator("#rooms li", has_text=room_name)).to_have_count(0)
-    await expect(bob.page.locator("#notice")).to_contain_text("am I still here?")
+    await expect(bob.page.locator("#notices")).to_contain_text("am I still here?")
 
 
 async def test_a_refused_message_stays_until_one_decides(visit: Any, room_name: str) -> None:
@@ -229,6 +231,71 @@ async def test_a_session_that_was_ended_elsewhere(visit: Any) -> None:
         }"""
     )
     await expect(alice.page.locator("#login output")).to_have_text("Your session has ended. Log in again.")
+
+
+async def test_a_page_does_not_become_another_person(visit: Any) -> None:
+    """Tabs share the cookie: who slept through a log-out and another log-in is asked to log in."""
+    alice = await visit("alice")
+    await alice.page.clock.install()
+    network = await Network.before(alice)
+    await network.shut()
+    await expect(alice.page.locator("#state")).to_contain_text("Reconnecting")
+    other = await alice.page.context.new_page()
+    await other.goto(f"{alice.url}/")
+    await other.get_by_role("button", name="Log out").click()
+    await other.get_by_role("tab", name="Register").click()
+    form = other.locator("#register")
+    await form.get_by_label("User name").fill(f"{alice.name}_2")
+    await form.get_by_label("Email").fill(f"{alice.name}_2@example.org")
+    await form.get_by_label("Password").fill("correct horse 42")
+    await form.get_by_role("button", name="Register").click()
+    await expect(other.locator("#state")).to_have_text("Connected")
+    network.is_open = True
+    await alice.page.clock.fast_forward("40:00")
+    await alice.page.clock.run_for(30_000)
+    await expect(alice.page.locator("#login output")).to_have_text("Your session has ended. Log in again.")
+
+
+async def test_a_service_that_is_away_at_the_start(visit: Any, room_name: str) -> None:
+    alice = await visit("alice")
+    await alice.create_room(room_name)
+    alice.may_lose_connection = True
+    attempts = []
+
+    async def fail_twice(route: Any) -> None:
+        attempts.append(route.request.url)
+        await (route.abort() if len(attempts) <= FAILURES else route.continue_())
+
+    await alice.page.route("**/api/v1/room?limit=*", fail_twice)
+    await alice.page.reload()
+    await alice.is_connected()
+    await alice.is_in(room_name)
+    assert len(attempts) > FAILURES
+
+
+async def test_an_answer_that_is_older_than_what_happened_since(visit: Any, room_name: str) -> None:
+    """The list of rooms is asked for, then a room is made, then the list comes, without it."""
+    alice = await visit("alice")
+    asked, created = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(route: Any) -> None:
+        answer = await route.fetch()
+        asked.set()
+        await created.wait()
+        await route.fulfill(response=answer)
+
+    network = await Network.before(alice)
+    await alice.page.route("**/api/v1/room?limit=*", answer_late)
+    await network.shut()
+    network.is_open = True
+    await alice.page.get_by_role("button", name="Try now").click()
+    await asyncio.wait_for(asked.wait(), 15)
+    await alice.create_room(room_name)
+    async with alice.page.expect_response(lambda found: "/api/v1/room?limit=" in found.url):
+        created.set()
+    await alice.say("still my room")
+    await alice.sees("still my room")
+    await alice.is_in(room_name)
 
 
 async def test_a_log_in_renews_itself(visit: Any, room_name: str) -> None:

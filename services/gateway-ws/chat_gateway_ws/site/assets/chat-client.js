@@ -12,6 +12,12 @@ const SECONDS = { answer: 10, retry: 0.5, reconnect: 3, longest: 20 };
 const between = (low, high) => low + Math.random() * (high - low);
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
+/** A new id for a message; `crypto.randomUUID` is missing where a page came over plain HTTP from another host. */
+function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /** `app` has auth(), onMessage(message), onReset(roomId, head, epoch), onEnd(why), epoch, positions and outbox. */
 export class CarefulClient {
   constructor(url, app, seconds = {}) {
@@ -22,7 +28,7 @@ export class CarefulClient {
     this.ready = false; // connected and caught up: what is sent waits for it
     this.counts = { connects: 0, repeats: 0, missed: 0, holes: 0, doubles: 0 }; // for whoever wants to show them
     this.socket = io(url, {
-      auth: async (done) => done(await app.auth()), // asked before each connect, since access tokens end
+      auth: (done) => this.authenticate(done), // before each connect, since access tokens end
       transports: ["websocket"],
       reconnectionDelay: this.seconds.reconnect * 500, // with the next line: first a random wait of 0 to 3 s
       randomizationFactor: 1,
@@ -41,6 +47,12 @@ export class CarefulClient {
     for (const message of [...app.outbox.values()]) this.send(message).catch(() => {}); // of an earlier run
   }
 
+  async authenticate(done) {
+    const { engine } = this.socket.io;
+    const auth = await this.app.auth();
+    if (engine === this.socket.io.engine) done(auth); // not on the next connection, which asks for itself
+  }
+
   send(message) {
     message.clientMessageId ??= newId();
     this.app.outbox.set(message.clientMessageId, message);
@@ -51,11 +63,13 @@ export class CarefulClient {
 
   async deliver(message) {
     for (let pause = this.seconds.retry; ; pause = Math.min(pause * 2, this.seconds.longest)) {
-      while (!this.ready) await sleep(0.05);
+      while (!this.ready && !this.ended) await sleep(0.05);
+      if (this.ended) throw new Error(this.ended.code ?? this.ended.reason); // it stays in the outbox
       const answer = await this.call("send_message", message);
       if (!answer.ok && answer.error.retryable) await sleep(pause * between(0.5, 1.5));
-      else if (this.app.outbox.delete(message.clientMessageId) && answer.ok) return answer;
-      else throw new Error(answer.error.code);
+      else this.app.outbox.delete(message.clientMessageId);
+      if (answer.ok) return answer;
+      if (!answer.error.retryable) throw new Error(answer.error.code);
       this.counts.repeats += 1;
       this.app.onRepeat?.(message);
     }
@@ -83,17 +97,31 @@ export class CarefulClient {
 
   async ask() {
     const { app, behind } = this;
-    while (behind.size && this.socket.connected) {
+    for (let pause = this.seconds.retry; behind.size && this.socket.connected; ) {
       const rooms = [...behind].slice(0, 200).map((roomId) => ({ roomId, after: this.position(roomId) }));
       const answer = await this.call("sync", { rooms, epoch: app.epoch });
+      if (!answer.ok && !answer.error.retryable) return behind.clear();
       const isOtherLog = app.epoch && answer.epoch && app.epoch !== answer.epoch; // as after a restored backup
-      const all = [...app.positions.keys()].map((roomId) => ({ roomId, head: 0, reset: true }));
       app.epoch = answer.epoch ?? app.epoch;
-      for (const { roomId, head, reset, error } of isOtherLog ? all : (answer.rooms ?? [])) {
-        if (reset) behind.add(roomId) && app.positions.set(roomId, app.onReset(roomId, head, app.epoch));
-        else if (!error?.retryable) behind.delete(roomId);
-      }
-      if (behind.size) await sleep(between(0, this.seconds.retry));
+      for (const room of isOtherLog ? this.allReset(answer.rooms) : (answer.rooms ?? [])) this.settle(room);
+      const isStuck = (answer.rooms ?? []).every(({ error }) => error);
+      pause = isStuck ? Math.min(pause * 2, this.seconds.longest) : this.seconds.retry;
+      if (behind.size) await sleep(between(0, pause));
+    }
+  }
+
+  allReset(told) {
+    const heads = new Map(told.map(({ roomId, head }) => [roomId, head]));
+    return [...this.app.positions.keys()].map((roomId) => ({ roomId, head: heads.get(roomId) ?? 0, reset: true }));
+  }
+
+  settle({ roomId, head, reset, error }) {
+    if (reset) {
+      this.behind.add(roomId);
+      this.app.positions.set(roomId, this.app.onReset(roomId, head, this.app.epoch));
+    } else if (!error?.retryable) {
+      this.behind.delete(roomId);
+      if (error) this.app.onGone?.(roomId);
     }
   }
 
@@ -118,18 +146,17 @@ export class CarefulClient {
     if (this.socket.active || this.ended) return; // the stock client comes back by itself, or nobody is to
     if (!retryable) return this.app.onEnd((this.ended = { code }));
     await sleep(retryAfterMs / 1000);
-    this.socket.connect();
+    if (!this.socket.active && !this.ended) this.socket.connect();
+  }
+
+  stop() {
+    this.ended = { code: "stopped" };
+    this.socket.disconnect();
   }
 
   hurry() {
     if (!this.socket.connected && !this.ended) this.socket.disconnect().connect(); // now, rather than after its wait
   }
-}
-
-/** A new id for a message; `crypto.randomUUID` is missing where a page came over plain HTTP from another host. */
-function newId() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** A refusal, or no answer at all: `status` 0. `code` is stable, `message` is for people. */
@@ -156,6 +183,7 @@ export class ChatApi {
     this.accessToken = null;
     this.endsAt = 0; // of the access token, in ms of Date.now()
     this.renewing = null;
+    this.userId = null; // whose log-in it is
   }
 
   register = (fields) => this.request("POST", "/auth/register", { body: fields });
@@ -164,6 +192,7 @@ export class ChatApi {
   async logIn(name, password) {
     const field = name.includes("@") ? "email" : "username";
     const { data } = await this.request("POST", "/auth/login", { body: { [field]: name, password } });
+    this.userId = null;
     this.keep(data);
     return data.user;
   }
@@ -184,7 +213,7 @@ export class ChatApi {
   delete = async (path) => (await this.call("DELETE", path)).data;
 
   /** All items of a list that comes in pages, `most` of them at the most. */
-  async list(path, most = 1000) {
+  async list(path, most = Infinity) {
     const items = [];
     for (let next = ""; next !== null && items.length < most; ) {
       const cursor = next ? `${path.includes("?") ? "&" : "?"}after=${encodeURIComponent(next)}` : "";
@@ -244,25 +273,31 @@ export class ChatApi {
   async renew() {
     for (let pause = SECONDS.retry; ; pause = Math.min(pause * 2, SECONDS.longest)) {
       try {
-        return this.keep((await this.request("POST", "/auth/refreshToken")).data);
+        // The answer may get lost: for 10 seconds the same token is good again, so it is asked for anew by then.
+        return this.keep((await this.request("POST", "/auth/refreshToken", { seconds: 4 })).data);
       } catch (error) {
+        if (error instanceof LoggedOut) throw error;
         if (!error.retryable) throw new LoggedOut(error, error.status);
         await sleep(pause * between(0.5, 1.5)); // auth is away: a log-in does not end by that
       }
     }
   }
 
+  /** Tabs share the cookie: when somebody else has logged in by another one, this log-in is over. */
   keep({ accessToken, expiresIn }) {
+    const userId = subject(accessToken);
+    this.userId ??= userId;
+    if (userId !== this.userId) throw new LoggedOut({ code: "other_user", message: "Somebody else has logged in" });
     this.accessToken = accessToken;
     this.endsAt = Date.now() + expiresIn * 1000;
     return accessToken;
   }
 
-  async request(method, path, { body, token } = {}) {
+  async request(method, path, { body, token, seconds = 15 } = {}) {
     const headers = { accept: "application/json" };
     if (body !== undefined) headers["content-type"] = "application/json";
     if (token) headers.authorization = `Bearer ${token}`;
-    const signal = AbortSignal.timeout(15_000);
+    const signal = AbortSignal.timeout(seconds * 1000);
     const send = { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) };
     const [answer, text] = await fetch(`${this.url}/api/v1${path}`, send)
       .then(async (found) => [found, await found.text()])
@@ -272,6 +307,12 @@ export class ChatApi {
     if (!answer.ok) throw new ApiError(parsed(text), answer.status);
     return parsed(text);
   }
+}
+
+/** The id of the user whose access token it is (RFC 7519 §4.1.2). */
+function subject(accessToken) {
+  const payload = accessToken.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+  return JSON.parse(atob(payload)).sub;
 }
 
 /** What was said, or nothing where a proxy answered in a language of its own. */

@@ -109,19 +109,25 @@ class Composer {
   }
 }
 
-/** The images that go with the next message. Each is uploaded at once. */
+/** The images that go with the next message of a room. Each is uploaded at once. */
 class Tray {
   constructor(store, onChange) {
     this.store = store;
     this.onChange = onChange;
     this.list = $("#tray");
     this.roomId = null;
-    this.images = new Set();
+    this.byRoom = new Map();
+  }
+
+  get images() {
+    if (!this.byRoom.has(this.roomId)) this.byRoom.set(this.roomId, new Set());
+    return this.byRoom.get(this.roomId);
   }
 
   open(roomId) {
-    this.empty();
     this.roomId = roomId;
+    this.list.replaceChildren(...[...this.images].map(({ item }) => item));
+    this.onChange();
   }
 
   empty() {
@@ -136,7 +142,7 @@ class Tray {
 
   add(files) {
     for (const file of [...files].slice(0, MAX_IMAGES - this.images.size)) {
-      const image = { file, url: null, preview: URL.createObjectURL(file) };
+      const image = { file, roomId: this.roomId, url: null, preview: URL.createObjectURL(file) };
       image.item = this.item(image);
       this.images.add(image);
       this.list.append(image.item);
@@ -159,7 +165,7 @@ class Tray {
     image.fate.replaceChildren();
     image.bar.hidden = false;
     try {
-      image.url = await this.store.api.uploadImage(image.file, this.roomId, (part) => (image.bar.value = part));
+      image.url = await this.store.api.uploadImage(image.file, image.roomId, (part) => (image.bar.value = part));
       image.fate.textContent = "ready";
     } catch (error) {
       this.fail(image, error.message);

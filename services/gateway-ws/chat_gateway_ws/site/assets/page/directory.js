@@ -46,7 +46,7 @@ export class Directory extends EventTarget {
       this.heard.clear();
       const found = await this.api.get(`/users?ids=${ids.join(",")}`).catch(() => null);
       if (found === null) continue; // whoever shows them asks again
-      for (const id of ids) this.people.set(id, { id, username: "deleted account", isOnline: false });
+      for (const id of ids) this.people.set(id, { id, username: "deleted account", isDeleted: true, isOnline: false });
       for (const person of found) {
         this.people.set(person.id, { ...person, isOnline: this.heard.get(person.id) ?? person.isOnline });
       }

@@ -22,17 +22,17 @@ export const mediaPath = (url) => {
   return path.startsWith("/media/") ? path : null;
 };
 
-/** Show one message after the other to everybody, screen readers included. */
-export function notice(text) {
-  const line = $("#notice");
-  line.textContent = text;
-  line.hidden = false;
-  clearTimeout(notice.timer);
-  notice.timer = setTimeout(() => (line.hidden = true), 6000);
+/** Tell something to everybody, screen readers included; what `stays` does so until it was dismissed. */
+export function notice(text, { stays = false } = {}) {
+  const line = el("p", {}, el("span", {}, text));
+  line.append(el("button", { type: "button", aria: { label: "Dismiss" }, onClick: () => line.remove() }, "×"));
+  $("#notices").append(line);
+  if (!stays) setTimeout(() => line.remove(), 6000);
 }
 
 /** Run what a form or button asks for, with the form disabled meanwhile and failures shown in `output`. */
 export async function attempt(controls, output, work) {
+  const focused = document.activeElement;
   output.textContent = "";
   for (const control of controls) control.disabled = true;
   try {
@@ -42,6 +42,7 @@ export async function attempt(controls, output, work) {
     return undefined;
   } finally {
     for (const control of controls) control.disabled = false;
+    if (document.activeElement === document.body) focused?.focus(); // who is disabled loses the focus
   }
 }
 
@@ -53,16 +54,19 @@ export function dialog(selector, onSubmit) {
   const box = $(selector);
   const form = $("form", box);
   const output = $("output", box);
+  let shown = 0;
   $("[data-cancel]", box).addEventListener("click", () => box.close());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const work = async () => (await onSubmit(new FormData(form))) ?? (() => {});
+    const showing = shown;
     const then = await attempt(form.querySelectorAll("button"), output, work);
-    if (!then) return;
+    if (!then || !box.open || showing !== shown) return; // somebody has closed it, which is an answer, too
     box.close(); // which gives the focus back to the button that showed it
     then();
   });
   return () => {
+    shown += 1;
     form.reset();
     output.textContent = "";
     box.showModal();
@@ -74,6 +78,12 @@ export function aside(buttonSelector, boxSelector, onShow) {
   const [button, box] = [$(buttonSelector), $(boxSelector)];
   const change = new MutationObserver(() => button.setAttribute("aria-expanded", String(!box.hidden)));
   change.observe(box, { attributeFilter: ["hidden"] });
+  const close = () => {
+    box.hidden = true;
+    button.focus();
+  };
+  $("[data-close]", box).addEventListener("click", close);
+  box.addEventListener("keydown", ({ key }) => key === "Escape" && close());
   button.addEventListener("click", () => {
     const show = box.hidden;
     for (const other of document.querySelectorAll("aside")) other.hidden = true;

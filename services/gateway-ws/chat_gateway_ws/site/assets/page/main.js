@@ -7,6 +7,7 @@ import { showPanel } from "./panel.js";
 import { showPeople } from "./people.js";
 import { showRoom } from "./room.js";
 import { showRooms } from "./rooms.js";
+import { forget, remember, remembered } from "./storage.js";
 import { Store } from "./store.js";
 import { showWelcome } from "./welcome.js";
 
@@ -18,44 +19,47 @@ const STATES = {
 };
 const VISITED = "chat.logged-in"; // in this browser; whoever never was is not asked for by the server in vain
 const api = new ChatApi();
+let isLeaving = false;
 
 async function begin(me) {
-  localStorage.setItem(VISITED, "yes");
+  remember(VISITED, "yes");
   const store = new Store(api, me);
   $("#me").textContent = me.username;
   showState(store);
-  for (const show of [showRooms, showRoom, showComposer, showPeople, showPanel]) show(store);
-  store.addEventListener("end", () => end("Your session has ended. Log in again."));
+  for (const view of [showRooms, showRoom, showComposer, showPeople, showPanel]) view(store);
+  store.addEventListener("end", () => isLeaving || end("Your session has ended. Log in again."));
   store.addEventListener("unsendable", ({ detail }) =>
-    notice(`Not sent, since you are not in its room any more: ${detail.content}`),
+    notice(`Not sent, since you are not in its room any more: ${detail.content}`, { stays: true }),
   );
   offerLogOut(store);
-  $("#welcome").hidden = true;
-  $("#chat").hidden = false;
+  show("#chat");
   await store.start();
+  $("#new-room-open").focus();
   if (store.rooms.size && matchMedia("(min-width: 60rem)").matches) store.open(store.sortedRooms()[0].info.id);
 }
 
 function showState(store) {
   const line = $("#state");
-  const show = () => {
-    line.textContent = STATES[store.state];
+  const update = () => {
+    if (line.textContent !== STATES[store.state]) line.textContent = STATES[store.state];
     line.dataset.state = store.state;
     $("#hurry").hidden = store.state === "connected" || store.state === "catching up";
   };
-  store.addEventListener("state", show);
-  show();
-  $("#hurry").addEventListener("click", () => store.client.hurry());
+  store.addEventListener("state", update);
+  update();
+  $("#hurry").addEventListener("click", () => store.client?.hurry());
   addEventListener("online", () => store.client?.hurry());
 }
 
 /** Log out by a button; whoever has something that is not sent yet is asked. */
 function offerLogOut(store) {
   const logOut = async () => {
+    isLeaving = true; // the socket may hear of it before this is answered
     try {
       await api.logOut();
     } catch (error) {
-      if (error.status !== 401) throw error; // it has ended already
+      isLeaving = error.status === 401; // it has ended already
+      if (!isLeaving) throw error;
     }
     store.stop();
     end("");
@@ -68,21 +72,31 @@ function offerLogOut(store) {
   });
 }
 
+function welcome(why) {
+  show("#welcome");
+  showWelcome(api, begin, why);
+}
+
+/** Show one of the parts of the page. */
+function show(part) {
+  for (const other of ["#starting", "#welcome", "#chat"]) $(other).hidden = other !== part;
+}
+
 /** Begin anew with an empty page, which forgets all that was shown; it says why. */
 function end(why) {
-  localStorage.removeItem(VISITED);
-  sessionStorage.setItem("why", why);
+  forget(VISITED);
+  remember("chat.why", why);
   location.reload();
 }
 
 async function start() {
-  const why = sessionStorage.getItem("why") ?? "";
-  sessionStorage.removeItem("why");
-  if (!localStorage.getItem(VISITED)) return showWelcome(api, begin, why);
+  const why = remembered("chat.why") ?? "";
+  forget("chat.why");
+  if (!remembered(VISITED)) return welcome(why);
   try {
     await begin(await api.resume());
   } catch (error) {
-    if (error instanceof LoggedOut) return end("");
+    if (error instanceof LoggedOut) return welcome("");
     notice(`${error.message}. Load the page again.`);
   }
 }

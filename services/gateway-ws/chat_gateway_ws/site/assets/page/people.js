@@ -3,19 +3,29 @@
 import { $, aside, attempt, el } from "./dom.js";
 
 const SHOWN = 500;
+const EVERY_MS = 1000;
 
 export function showPeople(store) {
   const box = $("#people");
   let members = [];
+  let loading = null; // the room whose members are on their way
+  let isStale = false;
 
   const load = async () => {
-    const room = store.current;
-    if (!room || box.hidden) return;
-    const found = await store.api.list(`/room/${room.info.id}/members?limit=100`, SHOWN).catch(() => null);
-    if (!found || store.current !== room) return;
-    members = found;
-    store.directory.need(members.map(({ userId }) => userId), { again: true }); // `isOnline` may have changed
-    render();
+    isStale = true;
+    if (loading) return;
+    while (isStale && store.current && !box.hidden) {
+      isStale = false;
+      loading = store.current;
+      const found = await store.api.list(`/room/${loading.info.id}/members?limit=100`, SHOWN).catch(() => null);
+      if (found && store.current === loading) {
+        members = found;
+        store.directory.need(members.map(({ userId }) => userId), { again: true }); // `isOnline` may have changed
+        render();
+      }
+      if (isStale && store.current === loading) await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    }
+    loading = null;
   };
   const render = () => {
     if (box.hidden || !store.current) return;
@@ -29,6 +39,7 @@ export function showPeople(store) {
   store.addEventListener("open", () => {
     members = [];
     if (!store.current) box.hidden = true;
+    render();
     load();
   });
   store.addEventListener("members", ({ detail }) => detail.room === store.current && load());
@@ -54,7 +65,7 @@ function entry(member) {
 /** Offer the names of people whom I know and who are not here. */
 function showKnown(store, members) {
   const here = new Set(members.map(({ userId }) => userId));
-  const others = store.directory.all().filter(({ id }) => !here.has(id));
+  const others = store.directory.all().filter(({ id, isDeleted }) => !here.has(id) && !isDeleted);
   $("#known").replaceChildren(...others.map(({ username }) => el("option", { value: username })));
 }
 

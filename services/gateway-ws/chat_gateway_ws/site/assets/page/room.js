@@ -5,6 +5,7 @@ import { $, dialog, el, mediaPath, notice } from "./dom.js";
 const NEAR_END = 80; // pixels: whoever is that near to the end of the log follows it
 const NEAR_BEGIN = 300;
 const SHOWN = 400; // messages; more are let go of while one follows the end
+const MOST = 2000; // and while one does not
 const STATES = { sending: "sending…", retrying: "not answered yet, trying again…", stored: "stored" };
 const REFUSALS = {
   not_a_member: "you are not in this room any more",
@@ -36,11 +37,25 @@ class RoomView {
     new ResizeObserver(() => this.follow()).observe(this.messages);
     new ResizeObserver(() => this.follow()).observe(this.log);
     document.addEventListener("visibilitychange", () => this.read());
-    $("#back").addEventListener("click", () => this.store.open(null));
-    const leave = dialog("#leaving", () => this.store.leaveRoom(this.room.info.id));
+    $("button", this.older).addEventListener("click", () => this.loadOlder());
+    $("#back").addEventListener("click", () => {
+      const { id } = this.room.info;
+      this.store.open(null);
+      $(`#rooms [data-room="${id}"]`)?.focus();
+    });
+    this.offerLeaving();
+  }
+
+  offerLeaving() {
+    let room = null; // the one that is asked about, whichever is open by then
+    const ask = dialog("#leaving", async () => {
+      await this.store.leaveRoom(room.info.id);
+      return () => $("#find-room-open").focus();
+    });
     $("#leave").addEventListener("click", () => {
-      $("#leaving p").textContent = `You will not see ${this.room.info.roomName} any more.`;
-      leave();
+      room = this.room;
+      $("#leaving p").textContent = `You will not see ${room.info.roomName} any more.`;
+      ask();
     });
   }
 
@@ -49,11 +64,12 @@ class RoomView {
       this.store.addEventListener(name, ({ detail }) => detail.room === this.room && handler(detail));
     this.store.addEventListener("open", () => this.open());
     this.store.addEventListener("rooms", () => this.showHead());
-    this.store.addEventListener("pending", ({ detail }) => detail.roomId === this.room?.info.id && this.showPending());
+    this.store.addEventListener("pending", ({ detail }) => detail.roomId === this.room?.info.id && this.showPending(detail));
+    this.store.addEventListener("state", () => this.onState());
     this.store.directory.addEventListener("change", () => this.showNames());
     onRoom("message", ({ message }) => this.append(message));
     onRoom("history", ({ messages }) => this.prepend(messages));
-    onRoom("history-failed", () => this.showOlder("Older messages could not be loaded. Scroll to try again."));
+    onRoom("history-failed", () => this.showOlder("Older messages could not be loaded."));
     onRoom("reset", () => this.open());
     onRoom("typing", () => this.showTyping());
   }
@@ -69,6 +85,7 @@ class RoomView {
     $("#room .talk").hidden = !room;
     if (!room) return;
     this.follows = true;
+    this.silence();
     this.messages.replaceChildren(...this.items(room.messages, null));
     this.showHead();
     this.showPending();
@@ -93,21 +110,32 @@ class RoomView {
     const { messages } = this.room;
     this.messages.append(...this.items([message], messages[messages.length - 2] ?? null));
     this.store.directory.need([message.senderId]);
-    if (!this.follows) return;
-    if (messages.length > SHOWN) {
-      this.store.trim(this.room);
-      while (this.messages.firstChild && Number(this.messages.firstChild.dataset.seq) !== this.room.begin) {
-        this.messages.firstChild.remove();
-      }
-      this.showOlder();
-    }
+    if (messages.length > (this.follows ? SHOWN : MOST)) this.trim();
     this.follow();
     this.read();
   }
 
+  /** Let go of the oldest messages; what one looks at stays where it is. */
+  trim() {
+    const { scrollTop, scrollHeight } = this.log;
+    this.store.trim(this.room, this.follows ? undefined : MOST / 2);
+    while (this.messages.firstChild && Number(this.messages.firstChild.dataset.seq) !== this.room.begin) {
+      this.messages.firstChild.remove();
+    }
+    this.showOlder();
+    if (!this.follows) this.log.scrollTop = scrollTop + this.log.scrollHeight - scrollHeight;
+  }
+
+  /** What is shown because one looks there is no news to read out. */
+  silence() {
+    this.log.setAttribute("aria-live", "off");
+    clearTimeout(this.speaks);
+    this.speaks = setTimeout(() => this.log.removeAttribute("aria-live"), 500);
+  }
+
   prepend(messages) {
     const { scrollTop, scrollHeight } = this.log;
-    this.log.ariaBusy = "true"; // old messages are no news to read out
+    this.silence();
     this.log.classList.add("prepending"); // browsers do not keep the place of who is at the very top: we do
     const first = this.room.messages[messages.length];
     this.messages.querySelector(`[data-day-of="${first?.seq}"]`)?.remove();
@@ -117,10 +145,9 @@ class RoomView {
     if (this.follows) this.follow();
     else this.log.scrollTop = scrollTop + this.log.scrollHeight - scrollHeight;
     requestAnimationFrame(() => this.log.classList.remove("prepending"));
-    this.log.ariaBusy = "false";
     this.store.directory.need(messages.map(({ senderId }) => senderId));
     if (this.follows) this.read();
-    if (this.log.scrollHeight <= this.log.clientHeight) this.store.loadHistory(this.room, Infinity); // nothing to scroll
+    if (this.log.scrollHeight <= this.log.clientHeight) this.loadOlder(); // nothing to scroll
   }
 
   /** The list items of messages; `before` is the one that stands above them. */
@@ -162,10 +189,10 @@ class RoomView {
 
   // Mine that are on their way
 
-  showPending() {
+  showPending({ isNew } = {}) {
     const mine = [...this.store.pending].filter(([, { message }]) => message.roomId === this.room.info.id);
     this.pending.replaceChildren(...mine.map(([id, entry]) => this.pendingItem(id, entry)));
-    if (mine.length) this.follows = true;
+    if (isNew) this.follows = true;
     this.follow();
   }
 
@@ -195,15 +222,25 @@ class RoomView {
 
   // Where one looks
 
-  showOlder(text) {
-    this.older.textContent = text ?? (this.room.isComplete ? "This is where the room begins." : "");
+  showOlder(failure) {
+    $("span", this.older).textContent = failure ?? (this.room.isComplete ? "This is where the room begins." : "");
+    $("button", this.older).hidden = !failure;
+  }
+
+  loadOlder() {
+    if (this.room) this.store.loadHistory(this.room, Infinity);
+  }
+
+  onState() {
+    const hasFailed = !$("button", this.older).hidden;
+    if (this.store.state === "connected" && hasFailed) this.loadOlder();
   }
 
   onScroll() {
     const { scrollTop, scrollHeight, clientHeight } = this.log;
     this.follows = scrollHeight - scrollTop - clientHeight < NEAR_END;
     if (this.follows) this.read();
-    if (scrollTop < NEAR_BEGIN && this.room) this.store.loadHistory(this.room, Infinity);
+    if (scrollTop < NEAR_BEGIN) this.loadOlder();
   }
 
   follow() {
@@ -228,7 +265,11 @@ function image(store, url, text) {
   const path = mediaPath(url);
   if (!path) return el("p", { className: "quiet" }, "(an image that is not of this installation)");
   const picture = el("img", { src: path, alt: text || "Image", loading: "lazy" });
+  const open = (event) => {
+    event.preventDefault(); // a new window has no log-in of its own to renew
+    store.api.token().then(() => window.open(path, "_blank", "noopener"), (error) => notice(error.message));
+  };
   // The cookie that lets a browser see it ends with the access token: once renewed, it works.
-  picture.addEventListener("error", () => store.api.token().then(() => (picture.src = `${path}?again`), notice), { once: true });
-  return el("a", { href: path, target: "_blank", rel: "noopener" }, picture);
+  picture.addEventListener("error", () => store.api.token().then(() => (picture.src = `${path}?again`), () => {}), { once: true });
+  return el("a", { href: path, target: "_blank", rel: "noopener", onClick: open }, picture);
 }

@@ -4,9 +4,23 @@ import { $, attempt, dialog, el } from "./dom.js";
 
 export function showRooms(store) {
   const list = $("#rooms ul");
+  const entries = new Map(); // by room: they stay, so that focus and clicks meet what they were meant for
   const render = () => {
     const rooms = store.sortedRooms();
-    list.replaceChildren(...rooms.map((room) => entry(store, room)));
+    const focused = document.activeElement;
+    for (const [id, item] of entries) {
+      if (store.rooms.has(id)) continue;
+      item.remove();
+      entries.delete(id);
+    }
+    rooms.forEach((room, index) => {
+      const { id } = room.info;
+      if (!entries.has(id)) entries.set(id, entry(store, id));
+      const item = entries.get(id);
+      update(item, room, store.current === room);
+      if (list.children[index] !== item) list.insertBefore(item, list.children[index] ?? null);
+    });
+    if (list.contains(focused) && document.activeElement !== focused) focused.focus();
     $("#rooms p").hidden = rooms.length > 0;
     const unread = rooms.reduce((sum, room) => sum + room.unread, 0);
     document.title = unread ? `(${unread}) Chat` : "Chat";
@@ -26,21 +40,18 @@ export function showRooms(store) {
   showFinding(store);
 }
 
-function entry(store, room) {
-  const { id, roomName, roomType } = room.info;
-  const isOpen = store.current === room;
-  const badge = room.unread
-    ? el("span", { className: "badge" }, String(Math.min(room.unread, 999)), el("span", { className: "hidden" }, " unread"))
-    : null;
-  const button = el(
-    "button",
-    { type: "button", data: { room: id }, onClick: () => store.open(id) },
-    el("span", { className: "mark", aria: { hidden: "true" } }, roomType === "private" ? "●" : "#"),
-    el("span", { className: "name" }, roomName),
-    badge,
-  );
-  if (isOpen) button.setAttribute("aria-current", "true");
-  return el("li", {}, button);
+function entry(store, id) {
+  const parts = [el("span", { className: "mark", aria: { hidden: "true" } }), el("span", { className: "name" })];
+  const badge = el("span", { className: "badge" }, el("b"), el("span", { className: "hidden" }, " unread"));
+  return el("li", {}, el("button", { type: "button", data: { room: id }, onClick: () => store.open(id) }, ...parts, badge));
+}
+
+function update(item, { info, unread }, isOpen) {
+  $(".mark", item).textContent = info.roomType === "private" ? "●" : "#";
+  $(".name", item).textContent = info.roomName;
+  $(".badge", item).hidden = !unread;
+  $("b", item).textContent = Math.min(unread, 999);
+  $("button", item).setAttribute("aria-current", isOpen);
 }
 
 /** The dialog with public rooms: searched as one types, joined by a button. */

@@ -1,25 +1,44 @@
 // What the page knows: rooms, their messages, and the client that keeps them right. Views listen to its events.
 
-import { ApiError, CarefulClient } from "../chat-client.js";
+import { CarefulClient, LoggedOut } from "../chat-client.js";
 import { Directory } from "./directory.js";
 import { Outbox } from "./outbox.js";
 
 const PAGE = 50;
 const KEPT_UNSEEN = 200; // messages of a room that nobody looks at; older ones are loaded when somebody does
 const TYPING_SECONDS = 6;
+const EVERY_MS = 1000; // what could be asked or told with each message is so once in that time
+const LIST_EVERY_MS = 50;
+const LONGEST_PAUSE_MS = 20_000;
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Do something until it works. Whoever is logged out, or refused for good, gets the failure. */
+async function untilItWorks(work) {
+  for (let pause = 500; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof LoggedOut || !error.retryable) throw error;
+      await sleep(pause * (0.5 + Math.random()));
+    }
+  }
+}
 
 /** A room of mine. `messages` has no holes: it ends with the newest one applied, and begins where history was left. */
 class Room {
   constructor(info) {
+    this.readTo = 0; // what I have seen of it, here or elsewhere
+    this.toldRead = 0; // the server knows it up to here
+    this.typing = new Map(); // user id -> the timer that ends it
     this.forget(info.lastSeq);
     this.update(info);
-    this.typing = new Map(); // user id -> the timer that ends it
-    this.toldRead = 0; // the server knows that I have read up to here
   }
 
   update(info) {
-    this.info = { ...this.info, ...info };
-    if (info.unread !== undefined) this.unread = info.unread;
+    const lastMessageAt = [this.info?.lastMessageAt, info.lastMessageAt].filter(Boolean).sort().at(-1) ?? null;
+    this.info = { ...this.info, ...info, lastMessageAt };
+    if (info.unread !== undefined) this.readTo = Math.max(this.readTo, info.lastSeq - info.unread);
   }
 
   /** Nothing is shown any more, and what is loaded next ends at `position`. */
@@ -28,10 +47,15 @@ class Room {
     this.end = position;
     this.isComplete = position === 0;
     this.loading = null;
+    this.generation = (this.generation ?? 0) + 1;
   }
 
   get begin() {
     return this.messages[0]?.seq ?? this.end + 1;
+  }
+
+  get unread() {
+    return Math.max(0, this.end - this.readTo);
   }
 }
 
@@ -45,14 +69,15 @@ export class Store extends EventTarget {
     this.pending = new Map(); // by clientMessageId: my messages that were not seen in their room yet
     this.heads = new Map();
     this.checks = new Map(); // by room: the question under way whether I am in it
+    this.loading = null;
+    this.listIsDue = null;
     this.state = "connecting";
-    this.wasCutOff = false;
     this.directory = new Directory(api, me);
   }
 
   /** Load my rooms and connect. */
   async start() {
-    await this.loadRooms();
+    await untilItWorks(() => this.loadRooms());
     this.app = {
       epoch: null,
       positions: new Map([...this.rooms.values()].map((room) => [room.info.id, room.end])),
@@ -62,6 +87,7 @@ export class Store extends EventTarget {
       onReset: (roomId, head) => this.onReset(roomId, head),
       onRepeat: ({ clientMessageId }) => this.setPending(clientMessageId, { state: "retrying" }),
       onState: (state) => this.onState(state),
+      onGone: (roomId) => this.checkRoom(roomId),
       onEnd: (why) => this.tell("end", why),
     };
     this.client = new CarefulClient(location.origin, this.app);
@@ -71,13 +97,14 @@ export class Store extends EventTarget {
 
   /** Disconnect for good, and forget what was not sent. */
   stop() {
-    this.client?.socket.disconnect();
+    this.client?.stop();
     this.app?.outbox.clear();
   }
 
-  /** How many of my messages are on their way. */
+  /** How many of my messages are on their way, in other tabs too, or were refused and not decided about. */
   get unsent() {
-    return this.app?.outbox.size ?? 0;
+    const refused = [...this.pending.values()].filter(({ state }) => state === "failed");
+    return (this.app?.outbox.count() ?? 0) + refused.length;
   }
 
   // Rooms
@@ -87,21 +114,29 @@ export class Store extends EventTarget {
     return [...this.rooms.values()].sort((one, other) => moment(other).localeCompare(moment(one)));
   }
 
+  /** Load the list of my rooms. What is missing in it is only a hint: it may be older than what happened since. */
   async loadRooms() {
+    const known = [...this.rooms.keys()];
     const found = await this.api.list("/room?limit=100");
     const ids = new Set(found.map(({ id }) => id));
-    for (const id of this.rooms.keys()) if (!ids.has(id)) this.dropRoom(id);
+    for (const id of known) if (!ids.has(id)) this.checkRoom(id);
     for (const info of found) this.addRoom(info);
-    this.tell("rooms");
+    this.tellRooms();
+  }
+
+  /** Load the list anew until it works; whoever asks meanwhile gets the same. */
+  refresh() {
+    this.loading ??= untilItWorks(() => this.loadRooms())
+      .catch(() => {}) // logged out: the socket tells it, too
+      .finally(() => (this.loading = null));
   }
 
   addRoom(info) {
     const known = this.rooms.get(info.id);
-    // What arrived meanwhile is newer than the answer.
-    if (known) known.update({ ...info, unread: known.unread, lastMessageAt: known.info.lastMessageAt });
+    if (known) known.update(info);
     else this.rooms.set(info.id, new Room(info));
     if (!known && this.client) this.follow(this.rooms.get(info.id));
-    this.tell("rooms");
+    this.tellRooms();
     return this.rooms.get(info.id);
   }
 
@@ -124,36 +159,50 @@ export class Store extends EventTarget {
   async leaveRoom(roomId) {
     await this.api.delete(`/room/${roomId}/members`);
     this.dropRoom(roomId);
+    if (this.checks.has(roomId)) this.checkRoom(roomId); // its answer may be older
   }
 
   dropRoom(roomId) {
     this.rooms.delete(roomId);
     this.app?.positions.delete(roomId);
+    for (const [id, { message, state }] of this.pending) {
+      if (message.roomId === roomId && state === "failed") this.giveUp(id);
+    }
     if (this.current?.info.id === roomId) this.open(null);
-    this.tell("rooms");
+    this.tellRooms();
   }
 
   /** See whether I am in this room, after something happened that may have changed it. */
   checkRoom(roomId) {
-    if (!this.checks.has(roomId)) {
-      this.checks.set(roomId, this.askForRoom(roomId).finally(() => this.checks.delete(roomId)));
-    }
+    const under = this.checks.get(roomId);
+    if (under) under.isStale = true;
+    else this.askForRoom(roomId);
   }
 
   async askForRoom(roomId) {
+    const check = { isStale: true };
+    this.checks.set(roomId, check);
+    let info = null;
     try {
-      const info = await this.api.get(`/room/${roomId}`);
-      if (info.role) this.addRoom(info);
-      else this.dropRoom(roomId);
-    } catch (error) {
-      if (error.status === 404) this.dropRoom(roomId);
+      while (check.isStale) {
+        if (info) await sleep(EVERY_MS);
+        check.isStale = false;
+        info = await untilItWorks(() => this.api.get(`/room/${roomId}`));
+      }
+    } catch {
+      info = null; // gone, or none of mine; or logged out, which the socket tells
     }
+    this.checks.delete(roomId);
+    if (info?.role) this.addRoom(info);
+    else if (this.rooms.has(roomId)) this.dropRoom(roomId);
   }
 
   open(roomId) {
     this.current = this.rooms.get(roomId) ?? null;
     this.tell("open");
-    if (this.current) this.loadHistory(this.current);
+    if (!this.current) return;
+    this.loadHistory(this.current);
+    this.checkRoom(roomId); // how many are in it
   }
 
   // Messages
@@ -161,15 +210,16 @@ export class Store extends EventTarget {
   /** Load the page before what is shown; `least` messages are shown in the end, where there are so many. */
   loadHistory(room, least = PAGE) {
     if (room.isComplete || room.messages.length >= least) return Promise.resolve();
-    room.loading ??= this.loadPage(room).finally(() => (room.loading = null));
+    room.loading ??= this.loadPage(room);
     return room.loading;
   }
 
   async loadPage(room) {
-    const before = room.begin;
-    const page = await this.api.history(room.info.id, before, PAGE).catch((error) => error);
-    if (room.begin !== before) return; // reset meanwhile
-    if (page instanceof ApiError) return this.tell("history-failed", { room });
+    const { begin, generation } = room;
+    const page = await this.api.history(room.info.id, begin, PAGE).catch(() => null);
+    if (room.generation !== generation || room.begin !== begin) return; // reset meanwhile
+    room.loading = null;
+    if (!page || (page.at(-1)?.seq ?? 0) !== begin - 1) return this.tell("history-failed", { room });
     room.messages.unshift(...page);
     room.isComplete = page.length < PAGE || page[0].seq === 1;
     this.tell("history", { room, messages: page });
@@ -185,7 +235,7 @@ export class Store extends EventTarget {
     const sent = this.client.send(message);
     const id = message.clientMessageId;
     this.pending.set(id, { message, state: "sending" });
-    this.tell("pending", { roomId: message.roomId });
+    this.tell("pending", { roomId: message.roomId, isNew: true });
     sent.then(
       (answer) => this.setPending(id, { state: "stored", seq: answer.seq }),
       (error) => this.setPending(id, { state: "failed", code: error.message }),
@@ -196,11 +246,18 @@ export class Store extends EventTarget {
     const entry = this.pending.get(id);
     if (!entry) return; // seen in its room already
     Object.assign(entry, change);
-    const { roomId, content } = entry.message;
+    const { roomId } = entry.message;
     // Of an earlier visit, and stored then already: it is among what was shown from the start.
     if (entry.seq <= this.rooms.get(roomId)?.end) this.pending.delete(id);
-    if (change.state === "failed" && !this.rooms.has(roomId)) this.tell("unsendable", { content });
+    if (entry.state === "failed" && !this.rooms.has(roomId)) this.giveUp(id);
     this.tell("pending", { roomId });
+  }
+
+  /** Say what cannot be sent any more, where there is no room to show it in. */
+  giveUp(id) {
+    const { content } = this.pending.get(id).message;
+    this.pending.delete(id);
+    this.tell("unsendable", { content });
   }
 
   discard(id) {
@@ -214,20 +271,20 @@ export class Store extends EventTarget {
     const room = this.rooms.get(message.roomId);
     const isMine = message.senderId === this.me.id;
     if (isMine && this.pending.delete(message.clientMessageId)) this.tell("pending", { roomId: message.roomId });
-    if (!room) return void this.checkRoom(message.roomId);
+    if (!room) return this.checkRoom(message.roomId);
     room.messages.push(message);
     room.end = message.seq;
     room.info.lastMessageAt = message.createdAt;
-    if (!isMine) room.unread += 1;
+    if (isMine) room.readTo = message.seq; // the server takes it for read, too
     if (room !== this.current && room.messages.length > KEPT_UNSEEN) this.trim(room);
     this.endTyping(room, message.senderId);
     this.tell("message", { room, message });
-    this.tell("rooms");
+    this.tellRooms();
   }
 
-  /** Let go of all but the newest page. */
-  trim(room) {
-    room.messages.splice(0, room.messages.length - PAGE);
+  /** Let go of all but the newest messages. */
+  trim(room, kept = PAGE) {
+    room.messages.splice(0, room.messages.length - kept);
     room.isComplete = room.begin === 1;
   }
 
@@ -235,20 +292,35 @@ export class Store extends EventTarget {
     const room = this.rooms.get(roomId);
     if (!room) return head;
     room.forget(head);
+    [room.readTo, room.toldRead] = [Math.min(room.readTo, head), Math.min(room.toldRead, head)];
     this.tell("reset", { room });
     if (room === this.current) this.loadHistory(room);
     return head;
   }
 
-  /** Tell the server that I have seen the newest message of a room. */
-  async markRead(room) {
-    room.unread = 0;
-    this.tell("rooms");
-    const seq = room.end;
-    if (seq <= room.toldRead) return;
-    const before = room.toldRead;
-    room.toldRead = seq;
-    await this.api.post(`/room/${room.info.id}/read`, { seq }).catch(() => (room.toldRead = before));
+  /** Note that I have seen the newest message of a room. */
+  markRead(room) {
+    if (room.readTo === room.end && room.toldRead >= room.end) return;
+    room.readTo = room.end;
+    this.tellRooms();
+    this.tellRead(room);
+  }
+
+  /** Tell the server how far I have read; once in a second, however many messages there are. */
+  async tellRead(room) {
+    if (room.isTelling) return;
+    room.isTelling = true;
+    while (room.toldRead < room.readTo) {
+      const seq = room.readTo;
+      try {
+        await this.api.post(`/room/${room.info.id}/read`, { seq });
+        room.toldRead = Math.max(room.toldRead, seq);
+      } catch (error) {
+        if (!error.retryable) break;
+      }
+      await sleep(EVERY_MS);
+    }
+    room.isTelling = false;
   }
 
   // What the server tells beside messages
@@ -279,8 +351,8 @@ export class Store extends EventTarget {
   }
 
   onTyping(room, { userId, typing }) {
-    this.endTyping(room, userId);
-    if (!typing) return;
+    if (!typing) return this.endTyping(room, userId);
+    clearTimeout(room.typing.get(userId));
     this.directory.need([userId]);
     room.typing.set(userId, setTimeout(() => this.endTyping(room, userId), TYPING_SECONDS * 1000));
     this.tell("typing", { room });
@@ -294,12 +366,18 @@ export class Store extends EventTarget {
   onState(state) {
     this.state = state;
     this.tell("state");
-    if (state === "disconnected") this.wasCutOff = true;
-    if (state !== "connected" || !this.wasCutOff) return;
-    this.wasCutOff = false;
-    // What is not in the log was not repeated for us: who is there, and in which rooms I am.
-    this.loadRooms().catch(() => {});
+    if (state !== "connected") return;
+    // What is not in the log was not repeated for us: in which rooms I am, and who is there.
+    this.refresh();
     if (this.current) this.tell("members", { room: this.current });
+  }
+
+  /** Tell of a change of the list of rooms, soon: many messages are one. */
+  tellRooms() {
+    this.listIsDue ??= setTimeout(() => {
+      this.listIsDue = null;
+      this.tell("rooms");
+    }, LIST_EVERY_MS);
   }
 
   tell(name, detail) {

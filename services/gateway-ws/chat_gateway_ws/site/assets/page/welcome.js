@@ -28,7 +28,6 @@ export function showWelcome(api, begin, why) {
     await begin(await api.logIn(fields.username, fields.password));
   });
 
-  $("#welcome").hidden = false;
   select("login");
   $("#login output").textContent = why;
 }
