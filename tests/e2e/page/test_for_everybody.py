@@ -1,8 +1,10 @@
 """The page and the documentation are safe, work offline and for people who see or point badly."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -131,14 +133,34 @@ async def test_headers_allow_nothing_from_elsewhere(chat_url: str) -> None:
         assert (await http.get("/docs")).headers["location"] == "/docs/"
 
 
-@pytest.mark.parametrize(
-    "path", ["/assets/..%2fpages.py", "/assets/%2e%2e/index.html", "/docs/../../main.py"]
-)
-async def test_nothing_but_the_site_is_served(chat_url: str, path: str) -> None:
+OUTSIDE = [
+    "/assets/../pages.py",
+    "/assets/..%2f..%2fpages.py",
+    "/docs/%2e%2e/%2e%2e/main.py",
+    "/docs/../../main.py",
+    "/assets//etc/passwd",
+    "/docs/decisions/../../../settings.py",
+]
+
+
+@pytest.mark.parametrize("path", OUTSIDE)
+async def test_nothing_but_the_site_is_served(gateway_urls: list[str], path: str) -> None:
+    """Asked past every client and proxy that would tidy the path."""
+    address = urlsplit(gateway_urls[0])
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 404"))
+    assert b"import" not in answer
+
+
+async def test_a_copy_that_is_still_good_is_not_sent_again(chat_url: str) -> None:
     async with httpx2.AsyncClient(base_url=chat_url) as http:
-        answer = await http.get(path)
-        assert answer.status_code in (400, 404)
-        assert "import" not in answer.text
+        for path in ("/", "/assets/chat-client.js"):
+            first = await http.get(path)
+            again = await http.get(path, headers={"if-none-match": first.headers["etag"]})
+            assert (again.status_code, again.content) == (304, b"")
 
 
 def test_the_vendored_client_is_the_one_of_the_registry() -> None:
