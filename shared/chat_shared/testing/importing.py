@@ -56,6 +56,8 @@ class Importer:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "chat_local", "import", "--from", self.url),
             *("--state-dir", str(self._state_dir), *options),
+            # Not in the checkout: a `.env` there is somebody's own.
+            cwd=self._state_dir,
             env={**environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "400", **settings},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
