@@ -181,17 +181,19 @@ class Migration:
         if entries.is_gone:
             room.outcome = GONE
         elif room.outcome is BROUGHT:
-            room.outcome = self._new_room(room.found, room.old, entries)
+            room.outcome = await self._new_room(room.found, room.old, entries)
         self._report.add("rooms", f"room {room.id}", room.outcome)
         for user_id in room.found.people():
             outcome = self._entry(user_id, room.old, entries)
             self._report.add("members", f"member {user_id} of room {room.id}", outcome)
 
-    def _new_room(self, found: FoundRoom, old: OldRoom, entries: BroughtMembers) -> Outcome:
+    async def _new_room(self, found: FoundRoom, old: OldRoom, entries: BroughtMembers) -> Outcome:
         """Return what became of a room that was not here before, and tell when it has another owner."""
         owner = next((user_id for user_id in old.members if user_id in entries.entered), None)
         if owner is None:
-            return refused("none of its members can enter it")
+            # Another run may have brought it meanwhile, with all its people.
+            is_here = await self._rooms.is_here(found.id)
+            return HERE if is_here else refused("none of its members can enter it")
         if owner != found.created_by:
             self._report.note(
                 f"room {found.id} belongs to {owner} now: the account that made it is not in it"
