@@ -2,17 +2,24 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bson
 import pytest
 from bson import DatetimeMS, ObjectId
 from bson.raw_bson import RawBSONDocument
+from chat_local.client.api import Api
+from chat_local.client.session import log_in as cli_log_in
 from chat_local.express.source import MAX_BATCH_BYTES, OldDatabase
+from chat_shared.contracts.internal import AccountDetails
+from chat_shared.http import SERVICE_TOKEN_HEADER
 from chat_shared.testing import ApiClient
 from chat_shared.testing.express_database import populated
-from chat_shared.testing.importing import NewImporter, log_in, whole_history
+from chat_shared.testing.importing import OLD_PASSWORD, NewImporter, log_in, whole_history
 from pymongo import AsyncMongoClient
+
+if TYPE_CHECKING:
+    from chat_local.stack import Stack
 
 BEYOND = DatetimeMS(884_541_340_800_000)
 """In the year 30000."""
@@ -51,6 +58,24 @@ async def test_dates_and_text_that_cannot_be_read(
 def _made(document: dict[str, Any]) -> str:
     moment: datetime = document["_id"].generation_time
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+async def test_a_username_that_looks_like_an_address(
+    new_importer: NewImporter, own_stack: "Stack", old_hash: str
+) -> None:
+    """Its account is found by it, and its user can say it where a command asks who is meant."""
+    database = populated(old_hash, users=2, rooms=0, messages=0)
+    name = f"{database.prefix}@home.example"
+    database.add_room(*database.users)
+    database.users[0]["username"] = name
+    assert (await (await new_importer(database)).run()).code == 0
+    token = {SERVICE_TOKEN_HEADER: own_stack.secrets["chat_service_token"]}
+    async with Api(own_stack.process("auth-1").url, token) as auth:
+        answer = await auth.call("GET", "/internal/v1/accounts/find", query={"name": name})
+    found = answer.read_as(AccountDetails)
+    assert (found.id, found.username) == (str(database.users[0]["_id"]), name)
+    async with Api(own_stack.url) as api:
+        assert (await cli_log_in(api, name, OLD_PASSWORD)).user["username"] == name
 
 
 async def test_a_room_that_says_no_type(new_importer: NewImporter, api: ApiClient, old_hash: str) -> None:

@@ -62,8 +62,7 @@ class Administration:
             UserNotFound: when there is no such account.
             AmbiguousName: when it is the id of one account and the username, freely chosen, of another.
         """
-        by_name = {"email": name, "username": None} if "@" in name else {"email": None, "username": name}
-        named = await self._users.find_by_name(**by_name)
+        named = await self._named(name)
         owner = await self._users.find(name) if ObjectId.is_valid(name) else None
         if owner and named and owner.id != named.id:
             raise AmbiguousName(
@@ -126,6 +125,11 @@ class Administration:
         if not await self._account_end.end(user):
             raise AccountChanged
         audit("account_deleted", user_id=user.id, by=OPERATOR)
+
+    async def _named(self, name: str) -> User | None:
+        """Return the account with this email address or username; imported usernames may have an @."""
+        by_email = await self._users.find_by_name(email=name, username=None) if "@" in name else None
+        return by_email or await self._users.find_by_name(email=None, username=name)
 
     async def _require(self, user_id: str) -> User:
         user = await self._users.find(user_id)
