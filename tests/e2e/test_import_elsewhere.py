@@ -11,15 +11,21 @@ import pytest_asyncio
 from chat_auth.service.signing_keys import KeyPolicy, KeyRing
 from chat_auth.store import SigningKeyStore
 from chat_local.stack import Stack, StackOptions
+from chat_shared import outbox
+from chat_shared.bus import Bus
 from chat_shared.contracts.base import utc_now
 from chat_shared.contracts.events import UserRegistered
 from chat_shared.crypto import MasterKeys
+from chat_shared.importing import opened, relaying
 from chat_shared.mongo import Mongo
+from chat_shared.outbox import Outbox
+from chat_shared.testing import eventually
 from chat_shared.testing.express_database import populated
 from chat_shared.testing.importing import Importer, NewImporter
 from pymongo import AsyncMongoClient
 
 if TYPE_CHECKING:
+    from pymongo.asynchronous.client_session import AsyncClientSession
     from pymongo.asynchronous.database import AsyncDatabase
 
 DATABASES = ("chat_auth", "chat_rooms", "chat_messaging")
@@ -109,6 +115,28 @@ async def test_events_go_to_no_broker_but_their_own(
     assert ended.code == 0, ended.output
     own = [] if names_broker else ["import"] * 3
     assert await elsewhere.owners_of_events() == ["auth-1", *own]
+
+
+async def test_it_never_publishes_for_others(elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also not while it waits for something: a service that is down has its events when it comes back."""
+    monkeypatch.setattr(outbox, "SWEEP_SECONDS", 0.01)
+    await elsewhere.leave_event()
+    mongo = Mongo(elsewhere.servers.mongo_url, "chat_auth")
+    bus = Bus(elsewhere.servers.amqp_url, source="auth")
+    own = Outbox(mongo, bus, instance="import")
+
+    async def add(session: "AsyncClientSession") -> None:
+        await own.add(session, UserRegistered(user_id="b" * 24, username="bob"))
+
+    async def told() -> bool:
+        own.flush()
+        return "import" not in await elsewhere.owners_of_events()
+
+    async with opened(mongo, dry_run=False), relaying(bus, own, publishes=True):
+        for _ in range(5):
+            await mongo.transaction(add)
+            await eventually(told, 20)
+    assert await elsewhere.owners_of_events() == ["auth-1"]
 
 
 async def test_accounts_leave_an_audit_line(importer: Importer, elsewhere: Elsewhere) -> None:
