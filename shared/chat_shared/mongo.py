@@ -99,12 +99,16 @@ class Mongo:
         await self._tasks.cancel()
         await self._client.close()
 
+    async def prepare(self) -> None:
+        """Prepare the collections now, once; whatever a preparation raises is raised."""
+        for preparation in self._preparations:
+            await preparation()
+        self._prepared.set()
+
     async def _prepare(self) -> None:
         while not self._prepared.is_set():
             try:
-                for preparation in self._preparations:
-                    await preparation()
-                self._prepared.set()
+                await self.prepare()
             except Exception as error:  # whatever it is: without an end of this nothing is served
                 log.warning("mongodb is not ready", error=repr(error)[:200])
                 await asyncio.sleep(RETRY_SECONDS)

@@ -85,12 +85,17 @@ class Outbox:
         if self._fast_lane is not None:
             await self._fast_lane.tell_again(room_ids)
 
-    async def start(self) -> None:
-        """Begin to publish: own rows when woken, other processes' rows when their lease is over."""
+    async def start(self, *, sweeps: bool = True) -> None:
+        """Begin to publish: own rows when woken, other processes' rows when their lease is over.
+
+        Args:
+            sweeps: whether to take over those of others; a command leaves them to the services.
+        """
         self._tasks.spawn(run_forever(self._relay, name="outbox-relay", pause=0), name="outbox-relay")
-        self._tasks.spawn(
-            run_forever(self._sweep, name="outbox-sweep", pause=SWEEP_SECONDS), name="outbox-sweep"
-        )
+        if sweeps:
+            self._tasks.spawn(
+                run_forever(self._sweep, name="outbox-sweep", pause=SWEEP_SECONDS), name="outbox-sweep"
+            )
         if self._fast_lane is not None:
             await self._fast_lane.start()
 

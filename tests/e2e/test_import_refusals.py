@@ -41,6 +41,8 @@ async def test_what_cannot_come_is_named(new_importer: NewImporter, api: ApiClie
         "its room was left out": database.add_message(rooms["roomName does not fit"], good),
         "not an ObjectId": database.add_message(room, good, _id="seventeen"),
         "imageUrl": database.add_message(room, good, messageType="image"),
+        "is not an http": database.add_message(room, good, imageUrl="javascript:alert(1)"),
+        "not an http:// or https:// address": database.add_message(room, good, imageUrl="https://a/b c"),
     }
     room["members"] += [nobody["_id"], left_out["_id"]]
     orphan = database.add_room(nobody, good)
@@ -109,6 +111,9 @@ class TestWrongUse:
         [
             ("mongodb://127.0.0.1:1", "has to name the database"),
             ("http://127.0.0.1/x", "no URL of MongoDB"),
+            ("mongodb://ada:se/cret@127.0.0.1/old", "no URL of MongoDB"),
+            ("mongodb://ada:se:cret@127.0.0.1/old", "no URL of MongoDB"),
+            ("mongodb://ada:x@127.0.0.1/old?authMechanism=cret", "no URL of MongoDB"),
             ("mongodb://127.0.0.1/chat_auth", "of this project"),
         ],
     )
@@ -118,6 +123,7 @@ class TestWrongUse:
         ended = await importer.run()
         assert ended.code == 2
         assert reason in ended.output
+        assert "cret" not in ended.output
 
     async def test_another_database(self, own_stack: "Stack") -> None:
         ended = await Importer(own_stack.mongo_url, own_stack.logs_dir.parent, "empty_one").run()

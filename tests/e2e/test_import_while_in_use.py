@@ -1,11 +1,15 @@
 """`chat import`, run again while the installation is in use."""
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 from chat_shared.testing import ApiClient, Connect, eventually
 from chat_shared.testing.express_database import populated
 from chat_shared.testing.importing import NewImporter, log_in, whole_history
+
+if TYPE_CHECKING:
+    from chat_local.stack import Stack
 
 
 async def test_while_people_write(
@@ -54,6 +58,8 @@ async def test_while_people_write(
     )
     shown = await api.data("GET", f"/room/{room_id}", await log_in(api, newcomer))
     assert shown["role"] == "member"
+    last_imported = max(seq for seq in by_seq if seq not in sent)
+    assert shown["unread"] <= len([seq for seq in sent if seq > last_imported])
 
 
 async def test_a_quiet_room_is_told_of_what_came_later(
@@ -81,11 +87,16 @@ async def test_a_quiet_room_is_told_of_what_came_later(
     await eventually(counted, timeout=15)
 
 
-@pytest.mark.parametrize("amqp_url", ["", "amqp://127.0.0.1:1/"], ids=["broker", "no broker"])
+@pytest.mark.parametrize("broker", ["given", "not given", "away"])
 async def test_who_is_connected_hears_of_a_new_room(
-    new_importer: NewImporter, api: ApiClient, connect: Connect, old_hash: str, amqp_url: str
+    new_importer: NewImporter,
+    own_stack: "Stack",
+    api: ApiClient,
+    connect: Connect,
+    old_hash: str,
+    broker: str,
 ) -> None:
-    """The command tells it, or, where it cannot reach the broker, leaves that to the services."""
+    """The command tells it, or, where it has not got the broker, leaves that to the services."""
     database = populated(old_hash, users=2, rooms=1, messages=1)
     importer = await new_importer(database)
     assert (await importer.run()).code == 0
@@ -95,7 +106,10 @@ async def test_who_is_connected_hears_of_a_new_room(
     socket = await connect(listener)
 
     direct = importer.mongo_url.partition("?")[0] + "?directConnection=true"
-    ended = await importer.run(CHAT_MONGO_URL=direct, **({"CHAT_AMQP_URL": amqp_url} if amqp_url else {}))
+    settings = {"CHAT_MONGO_URL": direct, "CHAT_SECRETS_DIR": str(own_stack.options.state_dir / "secrets")}
+    if broker != "not given":
+        settings["CHAT_AMQP_URL"] = own_stack.amqp_url if broker == "given" else "amqp://127.0.0.1:1/"
+    ended = await importer.run(**settings)
     assert ended.code == 0, ended.output
     path = f"/room/{room['_id']}/messages"
 

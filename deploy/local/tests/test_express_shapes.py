@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from bson import ObjectId
+from bson import DatetimeMS, ObjectId
 from chat_local.express.shapes import account_from, entity_id, message_from, room_from
 
 OWN, OTHER, THIRD = ObjectId(), ObjectId(), ObjectId()
@@ -76,8 +76,24 @@ class TestRoom:
 
     def test_what_lacks(self) -> None:
         room = room_from({"_id": OWN, "createdAt": DATE})
-        assert (room.name, room.type, room.description, room.people()) == (None, "public", "", ())
-        assert room.updated_at == DATE
+        assert (room.name, room.description, room.people(), room.updated_at) == (None, "", (), DATE)
+
+    @pytest.mark.parametrize(
+        ("fields", "room_type", "says_no_type"),
+        [
+            ({"roomType": "public"}, "public", False),
+            ({"isPrivate": True}, "private", False),
+            ({"private": False}, "public", False),
+            ({"roomType": "public", "isPrivate": True}, "public", False),
+            ({}, "private", True),
+            ({"roomType": 7}, "private", True),
+            ({"roomType": "", "isPrivate": "no"}, "private", True),
+        ],
+    )
+    def test_type(self, fields: dict[str, Any], room_type: str, says_no_type: bool) -> None:
+        """Where nothing says that anybody may come in, nobody may."""
+        room = room_from({"_id": OWN, **fields})
+        assert (room.type, room.says_no_type) == (room_type, says_no_type)
 
 
 class TestMessage:
@@ -115,6 +131,9 @@ class TestMessage:
             ({"createdAt": "2025", "timestamp": DATE}, DATE),
             ({"createdAt": DATE.replace(tzinfo=None)}, DATE),
             ({}, OWN.generation_time),
+            ({"createdAt": DatetimeMS(10**15), "timestamp": DATE}, DATE),
+            ({"createdAt": datetime(9999, 12, 31, tzinfo=UTC)}, OWN.generation_time),
+            ({"createdAt": datetime(1, 1, 1, tzinfo=UTC)}, OWN.generation_time),
         ],
     )
     def test_dates(self, dates: dict[str, Any], expected: datetime) -> None:

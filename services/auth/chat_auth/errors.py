@@ -5,7 +5,7 @@ ChatError
 ├── Unauthenticated ── WrongCredentials, InvalidRefreshToken
 ├── Forbidden ── WrongPassword
 ├── NotFound ── UserNotFound, SessionNotFound
-├── Conflict ── AccountTaken, AccountChanged
+├── Conflict ── AccountTaken, AccountChanged, AmbiguousName
 ├── ContentTooLarge ── AvatarTooLarge
 ├── BadRequest ── ImageBroken, ImageTooLarge   refusals of media, passed on
 ├── UnsupportedMedia ── UnsupportedImage       likewise
@@ -80,6 +80,13 @@ class AccountTaken(Conflict):
 class AccountChanged(Conflict):
     code = "account_changed"
     message = "The account was changed at the same moment; try again"
+
+
+class AmbiguousName(Conflict):
+    """What an operator gave is the id of one account and the username of another; the message names both."""
+
+    code = "ambiguous_name"
+    message = "This is the id of one account and the username of another; give an email address"
 
 
 class AvatarTooLarge(ContentTooLarge):

@@ -12,11 +12,22 @@ from datetime import datetime, timedelta
 from chat_shared.bus import Bus
 from chat_shared.contracts.events import UserRegistered
 from chat_shared.crypto import MasterKeys
-from chat_shared.importing import BROUGHT, GONE, HERE, Outcome, WrongMasterKeys, opened, refused
+from chat_shared.importing import (
+    BROUGHT,
+    GONE,
+    HERE,
+    NeverStarted,
+    Outcome,
+    WrongMasterKeys,
+    opened,
+    refused,
+    relaying,
+)
 from chat_shared.mongo import Mongo
 from chat_shared.outbox import Outbox
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from chat_auth.audit import audit
 from chat_auth.domain.accounts import (
     AVATAR_URL_PATTERN,
     MAX_EMAIL_LENGTH,
@@ -27,6 +38,7 @@ from chat_auth.domain.accounts import (
     normalise_email,
 )
 from chat_auth.errors import AccountTaken, InvalidEmail
+from chat_auth.service.administration import OPERATOR
 from chat_auth.service.signing_keys import KeyPolicy, KeyRing
 from chat_auth.settings import Settings
 from chat_auth.store import ImportedUsers, SigningKeyStore, UserStore
@@ -129,14 +141,23 @@ class AccountImport:
 
         await self._mongo.transaction(work)
         self._outbox.flush()
+        audit("accounts_imported", count=len(users), by=OPERATOR)
 
 
 @asynccontextmanager
-async def open_accounts(settings: Settings, *, dry_run: bool) -> AsyncIterator[AccountImport]:
-    """Give an import into the database of these settings; with `dry_run` it only says what it would do.
+async def open_accounts(
+    settings: Settings, *, dry_run: bool, publishes: bool
+) -> AsyncIterator[AccountImport]:
+    """Give an import into the database of these settings.
+
+    Args:
+        settings: those of auth's processes.
+        dry_run: only say what would become of everything; nothing is written.
+        publishes: tell of new accounts over the broker of the settings; otherwise the services do.
 
     Raises:
         WrongMasterKeys: the settings are not those of this database.
+        NeverStarted: no process of auth has made its first key yet.
         PyMongoError: MongoDB does not answer.
     """
     mongo = Mongo(settings.mongo_url, "chat_auth")
@@ -145,16 +166,11 @@ async def open_accounts(settings: Settings, *, dry_run: bool) -> AsyncIterator[A
     importing = AccountImport(mongo, outbox, dry_run=dry_run)
     policy = KeyPolicy(timedelta(days=1), timedelta(days=1))
     keys = KeyRing(SigningKeyStore(mongo), MasterKeys.parse(settings.master_keys.get_secret_value()), policy)
-    async with opened(mongo):
+    async with opened(mongo, dry_run=dry_run):
         if not await keys.opens():
-            raise WrongMasterKeys
-        await bus.start()
-        await outbox.start()
-        try:
+            raise NeverStarted if keys.is_empty else WrongMasterKeys
+        async with relaying(bus, outbox, publishes=publishes and not dry_run):
             yield importing
-        finally:
-            await outbox.stop()
-            await bus.stop()
 
 
 def _require_free(what: str, name: str, owners: Mapping[str, str]) -> None:

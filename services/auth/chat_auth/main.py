@@ -21,6 +21,7 @@ from chat_auth.domain.sessions import Lifetimes
 from chat_auth.hashing import PasswordHasher
 from chat_auth.presence import Presence
 from chat_auth.service.account_end import AccountEnd
+from chat_auth.service.account_start import AccountStart
 from chat_auth.service.accounts import REGISTER_ADDRESS, Accounts
 from chat_auth.service.administration import Administration
 from chat_auth.service.password_check import LOGIN_ACCOUNT, LOGIN_ADDRESS, PasswordCheck
@@ -60,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     passwords = PasswordCheck(hasher, limiter)
     issuer = TokenIssuer(keys, lifetimes, issuer=settings.token_issuer, audience=settings.token_audience)
     session_end = SessionEnd(mongo, sessions, outbox, redis.client, lifetimes.access)
+    account_start = AccountStart(mongo, users, outbox, hasher)
     account_end = AccountEnd(mongo, users, sessions, outbox, session_end)
 
     app = create_service_app(
@@ -80,13 +82,16 @@ def create_app(settings: Settings) -> FastAPI:
             hasher,
             passwords,
             session_end,
+            account_start,
             account_end,
             AvatarClient(media),
             limiter,
         ),
         sessions=Sessions(mongo, users, sessions, passwords, issuer, session_end, master_keys, lifetimes),
         profiles=Profiles(users, Presence(redis.client)),
-        administration=Administration(mongo, users, sessions, hasher, session_end, account_end),
+        administration=Administration(
+            mongo, users, sessions, hasher, session_end, account_start, account_end
+        ),
         keys=keys,
         environment=settings.environment,
         secure_cookies=not settings.is_development,

@@ -25,6 +25,7 @@ from chat_auth.domain.accounts import (
 from chat_auth.domain.passwords import MAX_LENGTH, MIN_LENGTH
 from chat_auth.domain.sessions import Session
 from chat_auth.errors import InvalidEmail
+from chat_auth.service.account_start import NewAccount
 from chat_auth.service.tokens import TokenPair
 
 MAX_TOKEN_LENGTH = 200
@@ -95,6 +96,17 @@ class RegisterBody(StrictModel):
     firstname: PersonName = ""
     lastname: PersonName = ""
     avatar_url: AvatarUrl | None = None
+
+    def account(self) -> NewAccount:
+        """Return the account that is wanted."""
+        return NewAccount(
+            username=self.username,
+            email=self.email,
+            password=self.password.get_secret_value(),
+            firstname=self.firstname,
+            lastname=self.lastname,
+            avatar_url=self.avatar_url or None,
+        )
 
 
 class ProfileBody(StrictModel):

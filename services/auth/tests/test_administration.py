@@ -1,13 +1,17 @@
 """What operators do with accounts, and that nobody else can."""
 
+import secrets
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from chat_shared.testing import ApiClient, User
 
 ACCOUNTS = "/internal/v1/accounts"
 MISSING = "0" * 24
 NEW = "another horse 43 battery"
+REGISTER_LIMIT = 20
+"""Registrations from one address in an hour, as `conftest.py` sets it."""
 
 
 @pytest.fixture
@@ -34,13 +38,53 @@ class TestFind:
             assert (found["id"], found["email"], found["sessionCount"]) == (ada.id, ada.email, 2)
             assert found["isOnline"] is False
 
-    async def test_a_username_wins_over_an_id(self, operator: Any, auth: ApiClient, ada: User) -> None:
+    async def test_a_username_that_looks_like_an_id(self, operator: Any, auth: ApiClient) -> None:
+        user = await auth.register(str(ObjectId()))
+        assert (await operator("GET", "/find", params={"name": user.username}))["id"] == user.id
+
+    async def test_who_took_the_id_of_another_as_username(
+        self, operator: Any, auth: ApiClient, ada: User
+    ) -> None:
         namesake = await auth.register(ada.id)
-        assert (await operator("GET", "/find", params={"name": ada.id}))["id"] == namesake.id
+        problem = await operator("GET", "/find", 409, params={"name": ada.id})
+        assert problem["code"] == "ambiguous_name"
+        for told in (ada.username, ada.email, namesake.id, namesake.email):
+            assert told in problem["message"]
+        for user in (ada, namesake):
+            assert (await operator("GET", "/find", params={"name": user.email}))["id"] == user.id
 
     @pytest.mark.parametrize("name", ["nobody-of-this-name", "nobody@example.org", MISSING])
     async def test_nobody(self, operator: Any, name: str) -> None:
         assert (await operator("GET", "/find", 404, params={"name": name}))["code"] == "user_not_found"
+
+
+class TestCreate:
+    def body(self) -> dict[str, str]:
+        name = f"made_{secrets.token_hex(6)}"
+        return {"username": name, "email": f"{name}@example.org", "password": NEW}
+
+    async def test_is_told_to_others_and_noted_as_the_operators(
+        self, operator: Any, auth: ApiClient, auth_events: Any, auth_processes: Any, audit_of: Any
+    ) -> None:
+        body = self.body()
+        made = await operator("POST", "", 201, json={**body, "firstname": "Carol"})
+        assert (made["username"], made["firstname"]) == (body["username"], "Carol")
+        await auth_events.wait_for("user.registered.v1", user_id=made["id"])
+        await auth.login(User("", body["username"], "", NEW))
+        [line] = [line for line in audit_of(auth_processes[0]) if line.get("user_id") == made["id"]][:1]
+        assert (line["action"], line["by"]) == ("registered", "operator")
+
+    async def test_there_is_no_limit_as_for_strangers(self, operator: Any, auth: ApiClient) -> None:
+        for _ in range(REGISTER_LIMIT + 1):
+            await operator("POST", "", 201, json=self.body())
+        await auth.register()
+
+    async def test_what_is_refused(self, operator: Any, ada: User) -> None:
+        taken = {**self.body(), "username": ada.username}
+        assert (await operator("POST", "", 409, json=taken))["code"] == "account_taken"
+        for wrong in ({"password": "password1"}, {"username": "a b"}, {"role": "admin"}):
+            problem = await operator("POST", "", 400, json={**self.body(), **wrong})
+            assert [error["field"] for error in problem["errors"]] == [*wrong]
 
 
 class TestList:
@@ -107,7 +151,14 @@ async def test_nobody_there(operator: Any, method: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("GET", "/find"), ("POST", "/{}/sign-out"), ("PUT", "/{}/password"), ("DELETE", "/{}")],
+    [
+        ("POST", ""),
+        ("GET", ""),
+        ("GET", "/find"),
+        ("POST", "/{}/sign-out"),
+        ("PUT", "/{}/password"),
+        ("DELETE", "/{}"),
+    ],
 )
 async def test_a_user_is_no_operator(auth: ApiClient, ada: User, method: str, path: str) -> None:
     response = await auth.http.request(method, ACCOUNTS + path.format(ada.id), headers=ada.headers)

@@ -6,6 +6,7 @@ indexes. So a room that is written to meanwhile stays dense, and what an earlier
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ KEY_PREFIX = "import-"
 INSERT_SECONDS = 10.0
 ATTEMPTS = 12
 LONGEST_PAUSE_SECONDS = 1.0
+
+_WEB_ADDRESS = re.compile(r"https?://[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ async def open_messages(settings: Settings, *, dry_run: bool) -> AsyncIterator[M
     mongo = Mongo(settings.mongo_url, "chat_messaging")
     store = RoomLogStore(mongo)
     keys = RoomKeys(RoomKeyStore(mongo), MasterKeys.parse(settings.master_keys.get_secret_value()))
-    async with opened(mongo):
+    async with opened(mongo, dry_run=dry_run):
         if not await keys.opens():
             raise WrongMasterKeys
         yield MessageImport(store, keys, dry_run=dry_run)
@@ -164,6 +167,9 @@ async def open_messages(settings: Settings, *, dry_run: bool) -> AsyncIterator[M
 
 def _fitness(room_id: str, message: OldMessage) -> Outcome:
     """Tell whether a message could have been sent here."""
+    # Who sends one here cannot choose any other address: it has to be one of an upload.
+    if message.image_url is not None and not _WEB_ADDRESS.fullmatch(message.image_url):
+        return refused("its imageUrl is not an http:// or https:// address")
     try:
         SendMessage(
             room_id=room_id,

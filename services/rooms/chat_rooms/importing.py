@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from chat_shared.bus import Bus
 from chat_shared.contracts.events import Event
-from chat_shared.importing import BROUGHT, Outcome, opened, refused
+from chat_shared.importing import BROUGHT, HERE, Outcome, opened, refused, relaying
 from chat_shared.mongo import Mongo
 from chat_shared.outbox import Outbox
 from pydantic import ValidationError
@@ -21,7 +21,7 @@ from chat_rooms.errors import RoomFull, RoomNotFound, TooManyRooms
 from chat_rooms.schemas import RoomCreate
 from chat_rooms.service import facts
 from chat_rooms.settings import Settings
-from chat_rooms.store import Collections, Entries, ImportedRooms, Transaction
+from chat_rooms.store import Activity, Collections, Entries, ImportedRooms, Positions, Transaction
 
 MEMBERS_AT_ONCE = 200
 """A transaction has to stay small."""
@@ -56,6 +56,8 @@ class BroughtMembers:
     entered: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     """User -> why they could not be brought in."""
+    is_gone: bool = False
+    """The room was deleted here while its members came."""
 
 
 class RoomImport:
@@ -68,11 +70,16 @@ class RoomImport:
         self._dry_run = dry_run
         self._collections = Collections(mongo)
         self._imported = ImportedRooms(self._collections)
+        self._positions = Positions(self._collections)
 
     async def look(self, room: OldRoom) -> Outcome:
         """Tell what `bring` would do with a room: its messages come before it."""
         outcome = await self._imported.fate(room.id)
         return _fitness(room) if outcome is BROUGHT else outcome
+
+    async def is_here(self, room_id: str) -> bool:
+        """Tell whether a room is here by now: another run may have brought it."""
+        return await self._imported.fate(room_id) is HERE
 
     async def bring(self, room: OldRoom, history: History) -> BroughtMembers:
         """Store a room that is not here yet, and those members who were not brought before.
@@ -90,6 +97,9 @@ class RoomImport:
             return brought
         for start in range(0, len(waiting), MEMBERS_AT_ONCE):
             await self._bring_members(room, history, waiting[start : start + MEMBERS_AT_ONCE], brought)
+        if history.last_at is not None:
+            # Another run may have made the room appear before this one had appended its last message.
+            await self._positions.advance({room.id: Activity(history.head, history.last_at)}, {})
         return brought
 
     async def _bring_members(
@@ -102,6 +112,7 @@ class RoomImport:
         self._outbox.flush()
         brought.entered.update(membership.user_id for membership in entry.memberships)
         brought.refused |= entry.refused
+        brought.is_gone |= entry.is_gone
 
     async def _enter(
         self, session: AsyncClientSession, old: OldRoom, history: History, user_ids: Sequence[str]
@@ -114,7 +125,7 @@ class RoomImport:
             current: Room | None = (await tx.standing(old.id, user_ids[0])).room
         except RoomNotFound:
             if await entries.was_brought(old.id):
-                return _Entry(old, history, None)  # it was deleted here a moment ago
+                return _Entry(old, history, None, is_gone=True)
             current = None
         present = await entries.members_among(old.id, user_ids)
         coming = [user_id for user_id in user_ids if user_id not in present]
@@ -159,6 +170,7 @@ class _Entry:
     memberships: list[Membership] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    is_gone: bool = False
 
     def let_in(self, user_id: str) -> None:
         """Let a user in; the first one makes the room and owns it."""
@@ -196,8 +208,13 @@ class _Entry:
 
 
 @asynccontextmanager
-async def open_rooms(settings: Settings, *, dry_run: bool) -> AsyncIterator[RoomImport]:
-    """Give an import into the database of these settings; with `dry_run` it only says what it would do.
+async def open_rooms(settings: Settings, *, dry_run: bool, publishes: bool) -> AsyncIterator[RoomImport]:
+    """Give an import into the database of these settings.
+
+    Args:
+        settings: those of rooms' processes.
+        dry_run: only say what would become of everything; nothing is written.
+        publishes: tell of new rooms and members over the broker of the settings; otherwise the services do.
 
     Raises:
         PyMongoError: MongoDB does not answer.
@@ -206,14 +223,11 @@ async def open_rooms(settings: Settings, *, dry_run: bool) -> AsyncIterator[Room
     bus = Bus(settings.amqp_url, source="rooms")
     outbox = Outbox(mongo, bus, instance="import")
     importing = RoomImport(mongo, outbox, settings.bounds, dry_run=dry_run)
-    async with opened(mongo):
-        await bus.start()
-        await outbox.start()
-        try:
-            yield importing
-        finally:
-            await outbox.stop()
-            await bus.stop()
+    async with (
+        opened(mongo, dry_run=dry_run),
+        relaying(bus, outbox, publishes=publishes and not dry_run),
+    ):
+        yield importing
 
 
 def _fitness(room: OldRoom) -> Outcome:

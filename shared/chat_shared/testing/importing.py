@@ -51,20 +51,28 @@ class Importer:
         await database.store(self.mongo_url, self.name)
 
     async def start(self, *options: str, **settings: str) -> asyncio.subprocess.Process:
-        """Start the command; `settings` are set in its environment."""
+        """Start the command; `settings` are set in its environment.
+
+        It is told of the original as an argument, unless options or settings do so.
+        """
+        named = "--from" in options or "CHAT_IMPORT_FROM" in settings
+        source = () if named else ("--from", self.url)
         environ = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "chat_local", "import", "--from", self.url),
+            *(sys.executable, "-m", "chat_local", "import", *source),
             *("--state-dir", str(self._state_dir), *options),
+            stdin=asyncio.subprocess.PIPE,
+            # Not in the checkout: a `.env` there is somebody's own.
+            cwd=self._state_dir,
             env={**environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "400", **settings},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
 
-    async def run(self, *options: str, **settings: str) -> Ended:
-        """Run the command to its end."""
+    async def run(self, *options: str, typed: str = "", **settings: str) -> Ended:
+        """Run the command to its end; `typed` is its standard input."""
         process = await self.start(*options, **settings)
-        output, _ = await asyncio.wait_for(process.communicate(), RUN_SECONDS)
+        output, _ = await asyncio.wait_for(process.communicate(typed.encode()), RUN_SECONDS)
         return Ended(process.returncode or 0, output.decode())
 
 

@@ -66,11 +66,14 @@ class TestSession:
 
 
 class TestUser:
-    async def test_create_show_and_delete(self, operator: Any, api: ApiClient) -> None:
+    async def test_create_show_and_delete(self, own_stack: "Stack", operator: Any, api: ApiClient) -> None:
         name = f"carol_{secrets.token_hex(4)}"
         fields = (f"--email={name}@example.org", "--firstname=Carol")
         made = await operator("create", name, *fields, typed=PASSWORD)
         user_id = made.done().rpartition(" ")[2]
+        log = (own_stack.logs_dir / "auth-1.log").read_text().splitlines()
+        [noted] = [line for line in log if user_id in line and '"audit"' in line]
+        assert json.loads(noted)["by"] == "operator"
         user = await api.login(User(user_id, name, "", PASSWORD))
         shown = (await operator("show", f"{name}@example.org")).done().splitlines()
         facts = [
@@ -100,14 +103,27 @@ class TestUser:
         user = await new_user()
         socket = await connect(user)
         assert json.loads((await operator("show", user.username, "--json")).done())["isOnline"] is True
-        assert (await operator("sign-out", user.username)).done() == f"Ended 1 sessions of {user.username}"
+        assert (await operator("sign-out", user.username)).done() == (
+            f"Ended 1 sessions of {user.username} ({user.id}, {user.email})"
+        )
         await socket.wait_disconnected()
 
     async def test_a_forgotten_password(self, operator: Any, api: ApiClient, new_user: NewUser) -> None:
         user = await new_user()
-        assert "ended 1 sessions" in (await operator("password", user.id, typed=PASSWORD)).done()
+        told = (await operator("password", user.id, typed=PASSWORD)).done()
+        assert told == f"{user.username} ({user.id}, {user.email}) has a new password; ended 1 sessions"
         user.password = PASSWORD
         await api.login(user)
+
+    async def test_whose_username_is_the_id_of_another(self, operator: Any, new_user: NewUser) -> None:
+        user = await new_user()
+        await new_user(user.id)
+        for command in ("show", "sign-out", "password", "delete"):
+            typed = PASSWORD if command == "password" else "y\n"
+            why = (await operator(command, user.id, typed=typed)).failed()
+            assert "(ambiguous_name)" in why
+            assert user.email in why
+        assert "sessions  1" in (await operator("show", user.email)).done()
 
     async def test_list(self, operator: Any, new_user: NewUser) -> None:
         first, second = await new_user(), await new_user()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat_local.client.api import Answer, Api
-from chat_local.client.errors import CommandFailed
+from chat_local.client.errors import CommandFailed, Refused
 
 # An access token that has less than this left is exchanged first.
 _MARGIN_SECONDS = 60
@@ -64,11 +64,20 @@ async def log_in(api: Api, name: str, password: str) -> Session:
         Refused: `wrong_credentials`, or too many attempts.
         NothingThere, NotChat: see `Api.call`.
     """
-    field = "email" if "@" in name else "username"
-    answer = await api.call("POST", "/api/v1/auth/login", body={field: name, "password": password})
+    try:
+        answer = await _ask(api, {"email" if "@" in name else "username": name, "password": password})
+    except Refused as refused:
+        # Usernames that were imported may look like an email address.
+        if refused.code != "wrong_credentials" or "@" not in name:
+            raise
+        answer = await _ask(api, {"username": name, "password": password})
     session = Session(api, "", answer.data["user"])
     session._take(answer.data)
     return session
+
+
+async def _ask(api: Api, body: dict[str, str]) -> Answer:
+    return await api.call("POST", "/api/v1/auth/login", body=body)
 
 
 def of_token(api: Api, access_token: str) -> Session:

@@ -1,5 +1,6 @@
 """`chat import`: brings the Express original's database into an installation that this machine reaches."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,12 @@ import typer
 
 def import_from_express(
     source: Annotated[
-        str, typer.Option("--from", help="The original's database: mongodb://HOST/NAME. It is only read.")
+        str,
+        typer.Option(
+            "--from",
+            envvar="CHAT_IMPORT_FROM",
+            help="The original's database: mongodb://HOST/NAME, only read; - reads it from standard input.",
+        ),
     ],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write nothing; say what would become of everything.")
@@ -30,7 +36,9 @@ def import_from_express(
     from chat_local.express.running import WrongUse, run
 
     try:
-        is_complete = run(source, state_dir, dry_run=dry_run)
+        # Arguments are seen by everybody on the machine, and the URL may hold a password.
+        url = sys.stdin.readline().strip() if source == "-" else source
+        is_complete = run(url, state_dir, dry_run=dry_run)
     except WrongUse as error:
         raise typer.BadParameter(str(error), param_hint=error.where) from None
     raise typer.Exit(0 if is_complete else 1)

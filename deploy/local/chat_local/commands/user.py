@@ -50,12 +50,12 @@ def create(
     """
     fields = {"username": username, "email": email, "firstname": firstname, "lastname": lastname}
 
-    async def register(auth: Api) -> str:
+    async def make(auth: Api) -> str:
         password = read_password(f"Password of {username}", confirm=True)
-        answer = await auth.call("POST", "/api/v1/auth/register", body={**fields, "password": password})
-        return str(answer.data["id"])
+        answer = await auth.call("POST", ACCOUNTS, body={**fields, "password": password})
+        return answer.read_as(AccountItem).id
 
-    say(f"Made {username}: {_ask(state_dir, register)}")
+    say(f"Made {username}: {_ask(state_dir, make)}")
 
 
 @app.command()
@@ -116,7 +116,7 @@ def sign_out(name: NameArgument, state_dir: StateOption = STATE_DIR) -> None:
         return account, answer.read_as(SessionsEnded).ended
 
     account, ended = _ask(state_dir, end)
-    say(f"Ended {ended} sessions of {printable(account.username)}")
+    say(f"Ended {ended} sessions of {_whom(account)}")
 
 
 @app.command()
@@ -130,12 +130,12 @@ def password(name: NameArgument, state_dir: StateOption = STATE_DIR) -> None:
 
     async def give(auth: Api) -> tuple[AccountDetails, int]:
         account = await _find(auth, name)
-        body = {"newPassword": read_password(f"New password of {account.username}", confirm=True)}
+        body = {"newPassword": read_password(f"New password of {_whom(account)}", confirm=True)}
         answer = await auth.call("PUT", f"{ACCOUNTS}/{account.id}/password", body=body)
         return account, answer.read_as(SessionsEnded).ended
 
     account, ended = _ask(state_dir, give)
-    say(f"{printable(account.username)} has a new password; ended {ended} sessions")
+    say(f"{_whom(account)} has a new password; ended {ended} sessions")
 
 
 @app.command()
@@ -152,10 +152,9 @@ def delete(
     """
     account = _ask(state_dir, lambda auth: _find(auth, name))
     if not yes:
-        whom = f"{printable(account.username)} ({printable(account.email)})"
-        typer.confirm(f"Delete {whom} for good?", abort=True)
+        typer.confirm(f"Delete {_whom(account)} for good?", abort=True)
     _ask(state_dir, lambda auth: auth.call("DELETE", f"{ACCOUNTS}/{account.id}"))
-    say(f"Deleted {printable(account.username)}")
+    say(f"Deleted {_whom(account)}")
 
 
 def _ask(state_dir: Path, work: Callable[[Api], Awaitable[ResultT]]) -> ResultT:
@@ -169,6 +168,11 @@ def _ask(state_dir: Path, work: Callable[[Api], Awaitable[ResultT]]) -> ResultT:
 async def _find(auth: Api, name: str) -> AccountDetails:
     answer = await auth.call("GET", f"{ACCOUNTS}/find", query={"name": name})
     return answer.read_as(AccountDetails)
+
+
+def _whom(account: AccountDetails) -> str:
+    """Return what tells the account from all others, whatever its username looks like."""
+    return f"{printable(account.username)} ({account.id}, {printable(account.email)})"
 
 
 def _facts(account: AccountDetails) -> list[tuple[str, str]]:

@@ -144,7 +144,8 @@ class Migration:
                 fit.append(message)
         if fit:
             old = [message.by(message.sender_id or "") for message in fit]
-            is_live = room.outcome.fate is Fate.HERE
+            # Not once per room: another run may make it appear, and then its people have to be told.
+            is_live = room.outcome is HERE or await self._rooms.is_here(room.id)
             outcomes |= await self._messages.append(room.id, old, is_live=is_live)
         for message_id, outcome in outcomes.items():
             self._report.add_message(message_id, room.id, outcome)
@@ -177,26 +178,34 @@ class Migration:
             return
         history = History(await self._messages.head(room.id), room.last.created_at if room.last else None)
         entries = await self._rooms.bring(room.old, history)
-        if room.outcome is BROUGHT:
-            room.outcome = self._new_room(room.found, room.old, entries)
+        if entries.is_gone:
+            room.outcome = GONE
+        elif room.outcome is BROUGHT:
+            room.outcome = await self._new_room(room.found, room.old, entries)
         self._report.add("rooms", f"room {room.id}", room.outcome)
         for user_id in room.found.people():
             outcome = self._entry(user_id, room.old, entries)
             self._report.add("members", f"member {user_id} of room {room.id}", outcome)
 
-    def _new_room(self, found: FoundRoom, old: OldRoom, entries: BroughtMembers) -> Outcome:
+    async def _new_room(self, found: FoundRoom, old: OldRoom, entries: BroughtMembers) -> Outcome:
         """Return what became of a room that was not here before, and tell when it has another owner."""
         owner = next((user_id for user_id in old.members if user_id in entries.entered), None)
         if owner is None:
-            return refused("none of its members can enter it")
+            # Another run may have brought it meanwhile, with all its people.
+            is_here = await self._rooms.is_here(found.id)
+            return HERE if is_here else refused("none of its members can enter it")
         if owner != found.created_by:
             self._report.note(
                 f"room {found.id} belongs to {owner} now: the account that made it is not in it"
             )
+        if found.says_no_type:
+            self._report.note(f"room {found.id} is private now: nothing says whether it was public")
         return BROUGHT
 
     def _entry(self, user_id: str, room: OldRoom, entries: BroughtMembers) -> Outcome:
         """Return what became of a member."""
+        if entries.is_gone:
+            return GONE
         if user_id not in room.members:
             return GONE if self._people.get(user_id) is Fate.GONE else refused("the account is not here")
         if user_id in entries.refused:

@@ -1,20 +1,23 @@
 """One run of the import: whose settings it takes, what it opens, and how it ends."""
 
 import asyncio
+import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import chat_auth.audit
 import chat_auth.settings
 import chat_messaging.settings
 import chat_rooms.settings
+from bson.errors import BSONError
 from chat_auth.importing import open_accounts
 from chat_messaging.importing import open_messages
 from chat_rooms.importing import open_rooms
 from chat_shared.errors import ChatError
-from chat_shared.importing import WrongMasterKeys
+from chat_shared.importing import NeverStarted, WrongMasterKeys
 from chat_shared.logging import configure_logging
 from pydantic import ValidationError
 from pymongo.errors import PyMongoError
@@ -47,6 +50,8 @@ class _Installation:
     auth: chat_auth.settings.Settings
     rooms: chat_rooms.settings.Settings
     messaging: chat_messaging.settings.Settings
+    publishes: bool
+    """Whether the broker of the settings is known to be that of the installation."""
 
 
 def run(source: str, state_dir: Path, *, dry_run: bool) -> bool:
@@ -65,8 +70,16 @@ def run(source: str, state_dir: Path, *, dry_run: bool) -> bool:
             "CHAT_MASTER_KEYS",
             "they do not open what this installation has stored; take those of its services",
         ) from None
+    except NeverStarted:
+        raise WrongUse(
+            "CHAT_MASTER_KEYS",
+            "nothing is stored that would tell whether they are right: start the services once",
+        ) from None
+    except BSONError as error:
+        print(f"It stopped: the original has a document that cannot be read: {error}"[:300], file=sys.stderr)
+        return False
     except (PyMongoError, ChatError, TimeoutError) as error:
-        print(f"It stopped: {str(error)[:300]}", file=sys.stderr)
+        print(f"It stopped: {str(error)[:300] or 'MongoDB took too long'}", file=sys.stderr)
         print("Run it again when the databases answer: it goes on where it was.", file=sys.stderr)
         return False
 
@@ -76,8 +89,8 @@ async def _bring(source: str, installation: _Installation, *, dry_run: bool) -> 
     async with OldDatabase(source) as old:
         say(f"From {old.name} at {old.where}{' (dry run: nothing is written)' if dry_run else ''}")
         async with (
-            open_accounts(installation.auth, dry_run=dry_run) as accounts,
-            open_rooms(installation.rooms, dry_run=dry_run) as rooms,
+            open_accounts(installation.auth, dry_run=dry_run, publishes=installation.publishes) as accounts,
+            open_rooms(installation.rooms, dry_run=dry_run, publishes=installation.publishes) as rooms,
             open_messages(installation.messaging, dry_run=dry_run) as messages,
         ):
             await Migration(old, accounts, rooms, messages, report).run()
@@ -92,11 +105,15 @@ def _installation(state_dir: Path) -> _Installation:
     Addresses and secrets of a local stack come from its state folder, unless the environment has others.
     """
     environ = environment()
-    os.environ.update({**_of_local_stack(state_dir, environ), **environ})
-    configure_logging("import", "import", "error")
+    settings = {**_of_local_stack(state_dir, environ), **environ}
+    os.environ.update(settings)
+    _log_errors_and_audit()
     try:
         return _Installation(
-            chat_auth.settings.Settings(), chat_rooms.settings.Settings(), chat_messaging.settings.Settings()
+            chat_auth.settings.Settings(),
+            chat_rooms.settings.Settings(),
+            chat_messaging.settings.Settings(),
+            publishes=_names(settings, _AMQP_SETTINGS),
         )
     except ValidationError as error:
         wrong = ", ".join(sorted({str(each["loc"][0]) for each in error.errors() if each["loc"]}))
@@ -108,17 +125,31 @@ def _installation(state_dir: Path) -> _Installation:
 
 
 def _of_local_stack(state_dir: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings in which the services of a local stack differ from the defaults."""
+    """Return the settings in which the services of a local stack differ from the defaults.
+
+    Where the environment names a MongoDB, the broker and the secrets of this stack are none of its business:
+    events of one installation must not be told to another, nor anything be sealed with another's keys.
+    """
+    # How strong the secrets are is the services' to judge.
     settings = {"CHAT_ENVIRONMENT": "development"}
     folder = StateFolder(state_dir)
-    if folder.secrets.is_dir():
-        settings["CHAT_SECRETS_DIR"] = str(folder.secrets)
     ports = folder.run / "ports.json"
-    for names, program, url in (
-        (_MONGO_SETTINGS, mongod.NAME, mongod.url),
-        (_AMQP_SETTINGS, rabbitmq.NAME, rabbitmq.url),
-    ):
-        port = PortBook.remembered(ports, program)
-        if port is not None and not any(environ.get(name) for name in names):
-            settings[names[0]] = url(port)
+    mongo_port = PortBook.remembered(ports, mongod.NAME)
+    if mongo_port is None or _names(environ, _MONGO_SETTINGS):
+        return settings
+    settings |= {"CHAT_MONGO_URL": mongod.url(mongo_port), "CHAT_SECRETS_DIR": str(folder.secrets)}
+    amqp_port = PortBook.remembered(ports, rabbitmq.NAME)
+    if amqp_port is not None and not _names(environ, _AMQP_SETTINGS):
+        settings["CHAT_AMQP_URL"] = rabbitmq.url(amqp_port)
     return settings
+
+
+def _names(environ: Mapping[str, str], settings: Sequence[str]) -> bool:
+    return any(environ.get(name) for name in settings)
+
+
+def _log_errors_and_audit() -> None:
+    """Keep the logs of three services out of what the command says, all but the audit."""
+    configure_logging("import", "import", "info")
+    logging.getLogger().setLevel(logging.ERROR)
+    logging.getLogger(chat_auth.audit.__name__).setLevel(logging.INFO)

@@ -4,12 +4,13 @@ Where the original's code and its forks differ in a name, the first that is ther
 
     users      _id, username, email, password, firstname | firstName, lastname | lastName,
                avatarUrl | avatar | profilePicture, createdAt, lastSeen; fullName | name where both names lack
-    rooms      _id, roomName | name, roomType | type, description, createdBy | owner | admin,
-               members | participants, createdAt, updatedAt
+    rooms      _id, roomName | name, roomType | type, else isPrivate | private, description,
+               createdBy | owner | admin, members | participants, createdAt, updatedAt
     messages   _id, chatRoom | room | roomId, sender | senderId | user, content | text | message,
                messageType | type, imageUrl | image, createdAt | deliveredAt | timestamp
 
-An id is an ObjectId, or its 24 digits as text. A date that lacks is the one within the `_id`.
+An id is an ObjectId, or its 24 digits as text. A date that lacks, or is before 1970 or after 9998, is the one
+within the `_id`. A room that says nothing of its type is private: nobody may come in by our guess.
 """
 
 import re
@@ -26,6 +27,8 @@ Document = Mapping[str, Any]
 
 ROOM_FIELDS = ("chatRoom", "room", "roomId")
 DATE_FIELDS = ("createdAt", "deliveredAt", "timestamp")
+FIRST_DATE, END_OF_DATES = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""Later ones cannot be counted on from, and beyond the year 9999 nobody can write them."""
 _ID = re.compile(r"[0-9a-fA-F]{24}")
 
 
@@ -41,6 +44,7 @@ class FoundRoom:
     members: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
+    says_no_type: bool = False
 
     def people(self) -> tuple[str, ...]:
         """Return the creator and the members, each once, the creator first."""
@@ -93,22 +97,24 @@ def account_from(document: Document) -> OldAccount:
         lastname=lastname or "",
         avatar_url=_url(document, "avatarUrl", "avatar", "profilePicture"),
         created_at=_date(document, "createdAt"),
-        last_seen=_date(document, "lastSeen") if isinstance(document.get("lastSeen"), datetime) else None,
+        last_seen=_said_date(document, "lastSeen"),
     )
 
 
 def room_from(document: Document) -> FoundRoom:
     """Return a room; its `_id` has to be an id."""
     created_at = _date(document, "createdAt")
+    room_type = _room_type(document)
     return FoundRoom(
         id=_own_id(document),
         name=_text(document, "roomName", "name"),
-        type=_text(document, "roomType", "type") or "public",
+        type=room_type or "private",
         description=_text(document, "description") or "",
         created_by=entity_id(_first(document, "createdBy", "owner", "admin")),
         members=tuple(_ids(_first(document, "members", "participants"))),
         created_at=created_at,
-        updated_at=_date(document, "updatedAt") if "updatedAt" in document else created_at,
+        updated_at=_said_date(document, "updatedAt") or created_at,
+        says_no_type=room_type is None,
     )
 
 
@@ -153,13 +159,30 @@ def _url(document: Document, *names: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
+def _room_type(document: Document) -> str | None:
+    """Return what a room says of its type, by its name or by a flag; None when it says nothing."""
+    named = _text(document, "roomType", "type")
+    if named:
+        return named
+    flag = _first(document, "isPrivate", "private")
+    if not isinstance(flag, bool):
+        return None
+    return "private" if flag else "public"
+
+
 def _date(document: Document, *names: str) -> datetime:
-    """Return the first date, cut to what JSON can say; without one the date within the `_id`."""
+    """Return the first date that a client can show; without one the date within the `_id`."""
+    return _said_date(document, *names) or ObjectId(str(document["_id"])).generation_time
+
+
+def _said_date(document: Document, *names: str) -> datetime | None:
     for name in names:
         value = document.get(name)
         if isinstance(value, datetime):
-            return value if value.tzinfo else value.replace(tzinfo=UTC)
-    return ObjectId(str(document["_id"])).generation_time
+            moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+            if FIRST_DATE <= moment < END_OF_DATES:
+                return moment
+    return None
 
 
 def _ids(values: Any) -> Iterable[str]:

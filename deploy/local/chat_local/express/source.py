@@ -3,15 +3,28 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import bson
 from bson import ObjectId
+from bson.codec_options import DatetimeConversion
 from pymongo import ASCENDING, AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import InvalidURI, PyMongoError
+from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from chat_local.express.shapes import DATE_FIELDS, ROOM_FIELDS, Document, FoundRoom, entity_id, room_from
+from chat_local.express.shapes import (
+    DATE_FIELDS,
+    END_OF_DATES,
+    FIRST_DATE,
+    ROOM_FIELDS,
+    Document,
+    FoundRoom,
+    entity_id,
+    room_from,
+)
 
 ANSWER_MS = 10_000
+SILENCE_MS = 600_000
+"""The one sort of all messages takes minutes; a server that is silent for longer is away."""
 BATCH = 500
 MAX_BATCH_BYTES = 2_000_000
 
@@ -21,6 +34,10 @@ _COLLECTIONS = {
     "rooms": ("rooms", "chatrooms"),
     "messages": ("messages", "chatmessages"),
 }
+_NO_URL = (
+    "this is no URL of MongoDB: mongodb://HOST/NAME or mongodb://USER:PASSWORD@HOST/NAME, "
+    "with %XX for each character of the password that is no letter or digit"
+)
 _OWN_DATABASES = frozenset({"chat_auth", "chat_rooms", "chat_messaging", "chat_media"})
 
 
@@ -33,12 +50,14 @@ class OldDatabase:
 
     def __init__(self, url: str) -> None:
         """Raises:
-        NotTheOriginal: the URL is none, or names no database.
+        NotTheOriginal: the URL is none, or names no database. The message holds nothing of it: it may have
+            a password.
         """
         try:
             parts = parse_uri(url, warn=False)
-        except (InvalidURI, PyMongoError, ValueError) as error:
-            raise NotTheOriginal(f"this is no URL of MongoDB: {error}") from None
+            client = _client(url)
+        except (PyMongoError, ValueError, TypeError):
+            raise NotTheOriginal(_NO_URL) from None
         name = parts["database"]
         if not name:
             raise NotTheOriginal("the URL has to name the database: mongodb://HOST/NAME")
@@ -47,9 +66,7 @@ class OldDatabase:
         self.where = ", ".join(f"{host}:{port}" for host, port in parts["nodelist"])
         """The servers, without the password that may stand in the URL."""
         self.name: str = name
-        self._client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
-            url, tz_aware=True, serverSelectionTimeoutMS=ANSWER_MS, appname="chat import"
-        )
+        self._client = client
         self._found: dict[str, str] = {}
 
     async def __aenter__(self) -> "OldDatabase":
@@ -118,7 +135,7 @@ class OldDatabase:
                 waiting, size = [], 0
             room = document["_room"]
             waiting.append(document)
-            size += len(str(document.get("content", "")))
+            size += _size(document)
         if waiting:
             yield entity_id(room), waiting
 
@@ -128,13 +145,33 @@ class OldDatabase:
 
 async def _batches(cursor: AsyncIterator[Document]) -> AsyncIterator[list[Document]]:
     waiting: list[Document] = []
+    size = 0
     async for document in cursor:
         waiting.append(document)
-        if len(waiting) == BATCH:
+        size += _size(document)
+        if len(waiting) == BATCH or size > MAX_BATCH_BYTES:
             yield waiting
-            waiting = []
+            waiting, size = [], 0
     if waiting:
         yield waiting
+
+
+def _client(url: str) -> AsyncMongoClient[dict[str, Any]]:
+    """Return a client that reads what other drivers let through: odd dates, and text that is no UTF-8."""
+    return AsyncMongoClient(
+        url,
+        tz_aware=True,
+        datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+        unicode_decode_error_handler="replace",
+        serverSelectionTimeoutMS=ANSWER_MS,
+        socketTimeoutMS=SILENCE_MS,
+        appname="chat import",
+    )
+
+
+def _size(document: Document) -> int:
+    """Return about how many bytes a document takes; any field may be a large one."""
+    return len(bson.encode(document))
 
 
 def _either(fields: Sequence[str]) -> Any:
@@ -154,5 +191,10 @@ def _either_date() -> Any:
     """Return the expression for what `shapes` takes as the date of a message."""
     own: Any = {"$convert": {"input": "$_id", "to": "date", "onError": None, "onNull": None}}
     for field in reversed(DATE_FIELDS):
-        own = {"$cond": [{"$eq": [{"$type": f"${field}"}, "date"]}, f"${field}", own]}
+        is_date = [
+            {"$eq": [{"$type": f"${field}"}, "date"]},
+            {"$gte": [f"${field}", FIRST_DATE]},
+            {"$lt": [f"${field}", END_OF_DATES]},
+        ]
+        own = {"$cond": [{"$and": is_date}, f"${field}", own]}
     return own

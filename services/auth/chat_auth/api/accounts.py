@@ -22,7 +22,7 @@ from chat_auth.errors import (
     WrongPassword,
 )
 from chat_auth.schemas import DeleteAccountBody, OwnUser, PasswordBody, ProfileBody, RegisterBody
-from chat_auth.service.accounts import NewAccount, ProfileChange
+from chat_auth.service.accounts import ProfileChange
 
 router = SlashTolerantRouter(prefix="/api/v1/auth", tags=["account"])
 
@@ -60,15 +60,7 @@ def _json_or_form(model: type[RegisterBody | ProfileBody]) -> dict[str, Any]:
 async def register(request: Request, services: ServicesDep, caller: CallerDep) -> Success[OwnUser]:
     """Make an account; log in with it afterwards."""
     body, avatar = await read_body(request, RegisterBody)
-    account = NewAccount(
-        username=body.username,
-        email=body.email,
-        password=body.password.get_secret_value(),
-        firstname=body.firstname,
-        lastname=body.lastname,
-        avatar_url=body.avatar_url or None,
-    )
-    user = await services.accounts.register(account, avatar, address=caller.address)
+    user = await services.accounts.register(body.account(), avatar, address=caller.address)
     return Success(status_code=201, message="Account made", data=OwnUser.of(user, is_online=False))
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 
 from chat_auth.api.routing import ServicesDep
 from chat_auth.domain.accounts import MAX_EMAIL_LENGTH, User
-from chat_auth.schemas import PasswordResetBody
+from chat_auth.schemas import PasswordResetBody, RegisterBody
 
 MAX_PAGE = 100
 
@@ -29,6 +29,12 @@ async def list_accounts(
     online = await services.profiles.online_among([user.id for user in users])
     items = [AccountItem(**_fields(user), is_online=user.id in online) for user in users]
     return AccountPage(accounts=items, next=users[-1].id if len(users) == limit else None)
+
+
+@router.post("", status_code=201)
+async def create_account(body: RegisterBody, services: ServicesDep) -> AccountItem:
+    """Make an account."""
+    return AccountItem(**_fields(await services.administration.create(body.account())), is_online=False)
 
 
 @router.get("/find")

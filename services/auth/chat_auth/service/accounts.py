@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from bson import ObjectId
-from chat_shared.contracts.base import utc_now
-from chat_shared.contracts.events import UserDeleted, UserRegistered, UserUpdated
+from chat_shared.contracts.events import UserDeleted, UserUpdated
 from chat_shared.errors import Unauthenticated
 from chat_shared.mongo import Mongo
 from chat_shared.outbox import Outbox
@@ -18,23 +16,12 @@ from chat_auth.domain.passwords import check_new_password
 from chat_auth.errors import AccountTaken, WrongCredentials, WrongPassword
 from chat_auth.hashing import PasswordHasher
 from chat_auth.service.account_end import AccountEnd
+from chat_auth.service.account_start import AccountStart, NewAccount
 from chat_auth.service.password_check import PasswordCheck
 from chat_auth.service.session_end import SessionEnd
 from chat_auth.store import SessionStore, UserStore
 
 REGISTER_ADDRESS = "register:address"
-
-
-@dataclass(frozen=True, slots=True)
-class NewAccount:
-    """What somebody registers with; username and email are valid and in normal form."""
-
-    username: str
-    email: str
-    password: str
-    firstname: str
-    lastname: str
-    avatar_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +57,7 @@ class Accounts:
         hasher: PasswordHasher,
         passwords: PasswordCheck,
         session_end: SessionEnd,
+        account_start: AccountStart,
         account_end: AccountEnd,
         avatars: AvatarClient,
         limiter: RateLimiter,
@@ -81,6 +69,7 @@ class Accounts:
         self._hasher = hasher
         self._passwords = passwords
         self._session_end = session_end
+        self._account_start = account_start
         self._account_end = account_end
         self._avatars = avatars
         self._limiter = limiter
@@ -100,30 +89,13 @@ class Accounts:
         """
         check_new_password(account.password, account.username, account.email)
         await self._limiter.hit(REGISTER_ADDRESS, address)
-        user = User(
-            id=str(ObjectId()),
-            username=account.username,
-            email=account.email,
-            password_hash=await self._hasher.hash(account.password),
-            created_at=utc_now(),
-            firstname=account.firstname,
-            lastname=account.lastname,
-            avatar_url=account.avatar_url,
-        )
+        user = await self._account_start.prepare(account)
         if avatar is None:
-            await self._store_new(user)
+            await self._account_start.store(user)
         else:
             user = await self._store_new_with_avatar(user, avatar)
         audit("registered", user_id=user.id, address=address)
         return user
-
-    async def _store_new(self, user: User) -> None:
-        async def work(transaction: AsyncClientSession) -> None:
-            await self._users.add(transaction, user)
-            await self._outbox.add(transaction, UserRegistered(user_id=user.id, username=user.username))
-
-        await self._mongo.transaction(work)
-        self._outbox.flush()
 
     async def _store_new_with_avatar(self, user: User, avatar: bytes) -> User:
         """Store the avatar, then the account; where that fails, have media drop the avatar again."""
@@ -131,7 +103,7 @@ class Accounts:
             raise AccountTaken
         try:
             user = replace(user, avatar_url=await self._avatars.store(user.id, avatar))
-            await self._store_new(user)
+            await self._account_start.store(user)
         except Exception:
             await self._publish_deleted(user.id)
             raise

@@ -10,9 +10,10 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from chat_auth.audit import audit
 from chat_auth.domain.accounts import User
 from chat_auth.domain.passwords import check_new_password
-from chat_auth.errors import AccountChanged, UserNotFound
+from chat_auth.errors import AccountChanged, AmbiguousName, UserNotFound
 from chat_auth.hashing import PasswordHasher
 from chat_auth.service.account_end import AccountEnd
+from chat_auth.service.account_start import AccountStart, NewAccount
 from chat_auth.service.session_end import Reason, SessionEnd
 from chat_auth.store import SessionStore, UserStore
 
@@ -29,6 +30,7 @@ class Administration:
         sessions: SessionStore,
         hasher: PasswordHasher,
         session_end: SessionEnd,
+        account_start: AccountStart,
         account_end: AccountEnd,
     ) -> None:
         self._mongo = mongo
@@ -36,20 +38,38 @@ class Administration:
         self._sessions = sessions
         self._hasher = hasher
         self._session_end = session_end
+        self._account_start = account_start
         self._account_end = account_end
+
+    async def create(self, account: NewAccount) -> User:
+        """Make an account; how many have registered is not counted.
+
+        Raises:
+            WeakPassword: when the password is not good enough.
+            AccountTaken: when the username or the email address is in use.
+            HashingBusy: nothing was stored.
+        """
+        check_new_password(account.password, account.username, account.email)
+        user = await self._account_start.prepare(account)
+        await self._account_start.store(user)
+        audit("registered", user_id=user.id, by=OPERATOR)
+        return user
 
     async def find(self, name: str) -> tuple[User, int]:
         """Return the account with this username, email address or id, and how many live sessions it has.
 
-        A username wins over an id: it may look like one.
-
         Raises:
             UserNotFound: when there is no such account.
+            AmbiguousName: when it is the id of one account and the username, freely chosen, of another.
         """
-        by_name = {"email": name, "username": None} if "@" in name else {"email": None, "username": name}
-        user = await self._users.find_by_name(**by_name)
-        if user is None and ObjectId.is_valid(name):
-            user = await self._users.find(name)
+        named = await self._named(name)
+        owner = await self._users.find(name) if ObjectId.is_valid(name) else None
+        if owner and named and owner.id != named.id:
+            raise AmbiguousName(
+                f"{name} is the id of {owner.username} ({owner.email}), and the username of the account "
+                f"{named.id} ({named.email}); give the email address"
+            )
+        user = owner or named
         if user is None:
             raise UserNotFound
         return user, await self._sessions.count_live(user.id, utc_now())
@@ -105,6 +125,11 @@ class Administration:
         if not await self._account_end.end(user):
             raise AccountChanged
         audit("account_deleted", user_id=user.id, by=OPERATOR)
+
+    async def _named(self, name: str) -> User | None:
+        """Return the account with this email address or username; imported usernames may have an @."""
+        by_email = await self._users.find_by_name(email=name, username=None) if "@" in name else None
+        return by_email or await self._users.find_by_name(email=None, username=name)
 
     async def _require(self, user_id: str) -> User:
         user = await self._users.find(user_id)

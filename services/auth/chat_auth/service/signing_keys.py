@@ -79,9 +79,14 @@ class KeyRing:
         await self._add_key(active_from=utc_now() + PUBLISH_LEAD)
 
     async def opens(self) -> bool:
-        """Tell whether the master keys open a stored key, or there is none yet."""
+        """Tell whether the master keys open a stored key."""
         await self._load()
-        return not self._keys or bool(self._private_keys)
+        return bool(self._private_keys)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no key was stored when it looked last."""
+        return not self._keys
 
     def sign(self, claims: dict[str, Any]) -> str:
         """Return an access token with these claims, signed by the current key."""

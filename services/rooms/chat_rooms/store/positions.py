@@ -51,13 +51,14 @@ class Positions:
             ],
             ordered=False,
         )
-        await self._memberships.bulk_write(
-            [
-                UpdateOne(membership_key(room_id, user_id), {"$max": {"lastReadSeq": seq}})
-                for (room_id, user_id), seq in own_messages.items()
-            ],
-            ordered=False,
-        )
+        if own_messages:
+            await self._memberships.bulk_write(
+                [
+                    UpdateOne(membership_key(room_id, user_id), {"$max": {"lastReadSeq": seq}})
+                    for (room_id, user_id), seq in own_messages.items()
+                ],
+                ordered=False,
+            )
 
     async def mark_read(self, room_id: str, user_id: str, seq: int) -> Membership | None:
         """Move one reader forward; return the membership, or None when there is none."""
