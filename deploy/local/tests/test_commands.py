@@ -1,10 +1,8 @@
 """The commands where no installation is needed: what they refuse, what they read, what they print."""
 
 import asyncio
-import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,27 +18,24 @@ from chat_local.client.demo_ground import is_of_this_machine
 from chat_local.client.session import of_token
 from chat_local.client.talking import ConnectionBroken, Talk
 from chat_local.terminal import printable
+from chat_shared.testing.surroundings import bare_environ, bare_folder
 from typer.testing import CliRunner
 
 NOBODY = "http://127.0.0.1:1"
-# The machine's own settings must not change what is tested.
-FOREIGN = ("CHAT_", "RABBITMQ_", "AMQP_")
 
 
 def chat(*arguments: str, typed: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, in a folder without a `.env`."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
-    with tempfile.TemporaryDirectory(prefix="chat-cli-") as folder:
-        return subprocess.run(
-            [sys.executable, "-m", "chat_local", *arguments],
-            input=typed,
-            env={**own, **environ},
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    return subprocess.run(
+        [sys.executable, "-m", "chat_local", *arguments],
+        input=typed,
+        env=bare_environ(**environ),
+        cwd=bare_folder(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def explained(outcome: subprocess.CompletedProcess[str]) -> str:
