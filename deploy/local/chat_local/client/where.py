@@ -66,10 +66,11 @@ def auth_api(environ: Mapping[str, str], state_dir: Path) -> Api:
     """
     given = environ.get(AUTH_SETTING, "").partition(",")[0].strip().removeprefix("dns+")
     if given:
-        url, secrets = given.rstrip("/"), environ.get(SECRETS_SETTING)
+        url = given.rstrip("/")
+        secrets = Path(environ[SECRETS_SETTING]) if environ.get(SECRETS_SETTING) else None
     else:
         url = f"http://127.0.0.1:{_running_port(state_dir, _AUTH, AUTH_SETTING)}"
-        secrets = str(StateFolder(state_dir).secrets)
+        secrets = StateFolder(state_dir).secrets
     # A stack is started with the same settings, and its services take a token that is set, too.
     token = environ.get(TOKEN_SETTING) or _token_in(secrets)
     if not token:
@@ -97,6 +98,6 @@ def _running_port(state_dir: Path, name: str, setting: str) -> int:
     return port
 
 
-def _token_in(secrets: str | None) -> str:
-    file = Path(secrets or "/nowhere") / _TOKEN_FILE
-    return file.read_text().strip() if secrets and file.exists() else ""
+def _token_in(secrets: Path | None) -> str:
+    file = secrets / _TOKEN_FILE if secrets else None
+    return file.read_text().strip() if file and file.exists() else ""
