@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from chat_local.stack import Stack, StackOptions
 from chat_shared.testing.event_contract import take_violations
+from chat_shared.testing.surroundings import bare_environ
 
 # Settings of the services under test, by instance, by service, or for all of them (`*`).
 TEST_ENV: dict[str, dict[str, str]] = {
@@ -26,8 +27,6 @@ TEST_ENV: dict[str, dict[str, str]] = {
     },
 }
 
-# The machine's own settings must not change what is tested.
-_FOREIGN = ("CHAT_", "CLOUDINARY_", "MONGO", "REDIS_", "RABBITMQ_", "AMQP_", "ACCESS_TOKEN", "REFRESH_TOKEN")
 _kept = pytest.StashKey[Path]()
 
 
@@ -53,8 +52,7 @@ def _events_keep_the_contract() -> Iterator[None]:
 async def stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
     """The whole system, through Traefik at `stack.url`."""
     folder = Path(tempfile.mkdtemp(prefix="chat-test-"))
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-    options = StackOptions(folder, gateways=2, messaging=2, extra_env=TEST_ENV, environ=environ)
+    options = StackOptions(folder, gateways=2, messaging=2, extra_env=TEST_ENV, environ=bare_environ())
     try:
         async with Stack(options) as running:
             yield running

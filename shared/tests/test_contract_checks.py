@@ -82,6 +82,23 @@ def test_a_content_type_that_is_not_documented_is_not() -> None:
         check(example_of_a_room(), media_type="text/html")
 
 
+@pytest.mark.parametrize("status", [200, 404])
+def test_no_body_where_one_is_documented_is_not(status: int) -> None:
+    with pytest.raises(AssertionError, match="a body is documented"):
+        check(None, status)
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"), [(None, ""), (None, PROBLEM), ({"detail": "Not Found"}, JSON)]
+)
+def test_unknown_paths_are_refused_with_a_code(body: object, media_type: str) -> None:
+    for status in (404, 405):
+        with pytest.raises(AssertionError, match="this is not how"):
+            check(body, status, path="/api/v1/nothing", media_type=media_type)
+        check(None, status, path="/api/v1/nothing", method="HEAD", media_type=media_type)
+        check("404 page not found", status, path="/api/v1/nothing", media_type="text/plain")
+
+
 def test_unknown_paths_and_methods_have_to_be_refused() -> None:
     check(problem(NotFound), 404, path="/api/v1/nothing", media_type=PROBLEM)
     check({**problem(ChatError, "method_not_allowed")}, 405, method="PUT", media_type=PROBLEM)

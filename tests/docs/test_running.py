@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from chat_local.probes import http_status
 from chat_local.stack import Stack, StackOptions
 from chat_shared.ids import uuid7
 from chat_shared.testing import eventually
+from chat_shared.testing.surroundings import bare_environ, bare_folder
 
 from .blocks import ROOT, Block, blocks
 
@@ -32,8 +34,14 @@ kill "$FOLLOWING_PID"
 
 def environ(**settings: str) -> dict[str, str]:
     """Return the environment of a user who has done what docs/cli.md says about PATH."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
-    return {**own, "PATH": f"{ROOT / '.venv' / 'bin'}:{own['PATH']}", **settings}
+    return bare_environ(**{"PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}", **settings})
+
+
+@cache
+def folder() -> Path:
+    """Return where commands run: as in the checkout there is a `.venv`, but no `.env` of somebody's."""
+    (bare_folder() / ".venv").symlink_to(ROOT / ".venv")
+    return bare_folder()
 
 
 def blocks_of_page(page: str) -> list[Block]:
@@ -48,7 +56,7 @@ async def run(script: str, typed: str = "", **settings: str) -> str:
     """
     process = await asyncio.create_subprocess_exec(
         *("bash", "-euo", "pipefail", "-c", script),
-        cwd=ROOT,
+        cwd=folder(),
         env=environ(**settings),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -140,7 +148,7 @@ async def test_a_service_alone(service: str, backing: Stack, tmp_path: Path) -> 
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *("bash", "-c", command),
-            cwd=ROOT,
+            cwd=folder(),
             env=environ(**addresses, CHAT_PORT=str(port)),
             stdout=output,
             stderr=output,

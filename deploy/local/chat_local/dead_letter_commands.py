@@ -1,7 +1,5 @@
 """`chat dlq`: what operators do with events that consumers gave up on, on any installation."""
 
-import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,16 +10,14 @@ from chat_shared.bus.dead_letters import DeadLetter, DeadLetters
 from chat_shared.bus.topology import DURABLE_QUEUES
 from chat_shared.errors import Unavailable
 
+from chat_local.client.errors import CommandFailed
+from chat_local.client.where import STATE_DIR, StateOption, broker_url
+from chat_local.commands.running import fail, run
 from chat_local.console import say
 from chat_local.environment import environment
-from chat_local.ports import PortBook
-from chat_local.programs import rabbitmq
-from chat_local.state import StateFolder
 from chat_local.terminal import print_table, printable
 
 ResultT = TypeVar("ResultT")
-
-_URL_SETTINGS = ("CHAT_AMQP_URL", "RABBITMQ_URL", "AMQP_URL")
 
 app = typer.Typer(no_args_is_help=True, help="Events that consumers gave up on: count, list, replay, drop.")
 
@@ -35,14 +31,9 @@ def _known_queue(name: str) -> str:
 QueueArgument = Annotated[
     str, typer.Argument(callback=_known_queue, help="The work queue, e.g. rooms.activity.")
 ]
-StateOption = Annotated[
-    Path,
-    typer.Option(help="State folder of the local stack whose broker is meant; CHAT_AMQP_URL wins over it."),
-]
 EventsOption = Annotated[
     list[str] | None, typer.Option("--event-id", help="Only this event; may be repeated.")
 ]
-STATE_DIR = Path(".chat")
 
 
 @app.command()
@@ -114,27 +105,14 @@ def drop(
 def _run(state_dir: Path, work: Callable[[DeadLetters], Awaitable[ResultT]]) -> ResultT:
     """Do the work on the broker that is meant; a broker that is away ends the command with 1."""
 
-    async def connected(url: str) -> ResultT:
-        async with DeadLetters(url) as letters:
+    async def connected() -> ResultT:
+        async with DeadLetters(broker_url(environment(), state_dir)) as letters:
             return await work(letters)
 
     try:
-        return asyncio.run(connected(_broker_url(state_dir)))
+        return run(connected())
     except Unavailable as error:
-        print(f"{error.message}. What was not settled is still there.", file=sys.stderr)
-        raise typer.Exit(1) from None
-
-
-def _broker_url(state_dir: Path) -> str:
-    """Return the URL that is set, else the one of the local stack in `state_dir`."""
-    environ = environment()
-    given = next((environ[name] for name in _URL_SETTINGS if environ.get(name)), None)
-    if given is not None:
-        return given
-    port = PortBook.remembered(StateFolder(state_dir).run / "ports.json", rabbitmq.NAME)
-    if port is None:
-        raise typer.BadParameter(f"there is no broker in {state_dir}; set {_URL_SETTINGS[0]}")
-    return rabbitmq.url(port)
+        fail(CommandFailed(f"{error.message}. What was not settled is still there."))
 
 
 def _row(letter: DeadLetter, body: bool) -> tuple[object, ...]:

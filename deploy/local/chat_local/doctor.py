@@ -6,19 +6,20 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 
 from chat_local import debian
-from chat_local.client.demo_ground import ENVIRONMENT_PATH
+from chat_local.client.api import Api
+from chat_local.client.demo_ground import environment_of
+from chat_local.client.errors import CommandFailed
 from chat_local.errors import LocalStackError, ProgramMissing
 from chat_local.ports import is_free
-from chat_local.probes import http_status
 from chat_local.programs import mongod, rabbitmq, redis, traefik
 from chat_local.programs.finding import Program
 
 _OLDEST_PYTHON = (3, 11)
 _DISK_GIB = 2
+_ANSWER_SECONDS = 5
 _GIB = 1024**3
 
 
@@ -93,9 +94,18 @@ def _node() -> Finding:
 def _port(port: int) -> Finding:
     if is_free(port):
         return Finding("Port", True, f"{port} is free")
-    if asyncio.run(http_status(f"http://127.0.0.1:{port}{ENVIRONMENT_PATH}")) == HTTPStatus.OK:
+    if asyncio.run(_is_chat(f"http://127.0.0.1:{port}")):
         return Finding("Port", True, f"{port} is in use: chat runs there")
     return Finding("Port", False, f"{port} is in use", f"PORT={port + 1} make run")
+
+
+async def _is_chat(url: str) -> bool:
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS), Api(url) as api:
+            await environment_of(api)
+    except (CommandFailed, TimeoutError):
+        return False
+    return True
 
 
 def _disk(state_dir: Path) -> Finding:

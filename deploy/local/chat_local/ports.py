@@ -44,8 +44,10 @@ class PortBook:
         return self._given[name]
 
     def save(self) -> None:
-        """Remember all ports for the next start."""
-        self._path.write_text(json.dumps(self._remembered | self._given, indent=1))
+        """Remember all ports for the next start; who reads meanwhile sees the old ones or the new ones."""
+        new = self._path.with_suffix(".new")
+        new.write_text(json.dumps(self._remembered | self._given, indent=1))
+        new.replace(self._path)
 
     def _usable(self, port: int) -> bool:
         return bool(port) and port not in self._given.values() and is_free(port)

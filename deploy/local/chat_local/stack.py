@@ -72,7 +72,7 @@ class Stack:
         self.url = ""
         self._state = StateFolder(options.state_dir)
         self._backing = Backing(self._state, options.mongo_url, options.redis_url, options.amqp_url)
-        self._ports = PortBook(self._state.run / "ports.json")
+        self._ports = PortBook(self._state.ports_file)
         self._public_port = 0
         self._supervision = Supervision(self._state.path)
         self._processes: dict[str, ManagedProcess] = {}

@@ -18,6 +18,8 @@ class StateFolder:
         self.run = self.path / "run"
         self.secrets = self.path / "secrets"
         self.url_file = self.run / "url"
+        self.ports_file = self.run / "ports.json"
+        self.lock_file = self.run / "chat.lock"
         self._lock: TextIO | None = None
 
     def acquire(self) -> None:
@@ -30,7 +32,7 @@ class StateFolder:
         """
         for folder in (self.path, self.data, self.logs, self.run):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = (self.run / "chat.lock").open("a+")
+        lock = self.lock_file.open("a+")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -48,6 +50,24 @@ class StateFolder:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def is_held(self) -> bool:
+        """Tell whether a live process holds the lock.
+
+        To ask takes it for an instant where nobody holds it: ask only where a stack has left something.
+        """
+        try:
+            with self.lock_file.open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def running_url(self) -> str | None:
+        """Return the URL of the stack that runs; None when none does, also where one was killed."""
+        return self.url_file.read_text() if self.url_file.exists() and self.is_held() else None
 
     def data_of(self, name: str) -> Path:
         """Return the data folder of a server, made when missing."""

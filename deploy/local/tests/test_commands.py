@@ -1,34 +1,36 @@
 """The commands where no installation is needed: what they refuse, what they read, what they print."""
 
 import asyncio
-import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import careful_client
 import pytest
 import typer
 from aiohttp import web
 from chat_local.cli import app
+from chat_local.client.api import Api
 from chat_local.client.demo import load_demo
 from chat_local.client.demo_ground import is_of_this_machine
-from chat_local.client.errors import CommandFailed
-from chat_local.client.lines import lines_of
-from chat_local.client.where import DEFAULT_URL, auth_api, installation_url
-from chat_local.state import StateFolder
+from chat_local.client.session import of_token
+from chat_local.client.talking import ConnectionBroken, Talk
 from chat_local.terminal import printable
+from chat_shared.testing.surroundings import bare_environ, bare_folder
 from typer.testing import CliRunner
 
 NOBODY = "http://127.0.0.1:1"
 
 
 def chat(*arguments: str, typed: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
+    """Run a command to its end, in a folder without a `.env`."""
     return subprocess.run(
         [sys.executable, "-m", "chat_local", *arguments],
         input=typed,
-        env={**own, **environ},
+        env=bare_environ(**environ),
+        cwd=bare_folder(),
         capture_output=True,
         text=True,
         timeout=60,
@@ -59,29 +61,45 @@ def test_where_nothing_runs(command: tuple[str, ...]) -> None:
 
 def test_where_auth_does_not_run(tmp_path: Path) -> None:
     command = ("user", "show", "alice", f"--state-dir={tmp_path}")
-    assert "CHAT_SERVICE_TOKEN" in explained(chat(*command))
+    assert "CHAT_AUTH_URLS" in explained(chat(*command))
     assert "CHAT_AUTH_URLS" in explained(chat(*command, CHAT_SERVICE_TOKEN="t"))
+    assert "CHAT_SERVICE_TOKEN" in explained(chat(*command, CHAT_AUTH_URLS=NOBODY))
     given = {"CHAT_SERVICE_TOKEN": "t", "CHAT_AUTH_URLS": NOBODY}
     assert explained(chat(*command, **given)).startswith(f"Nothing answers at {NOBODY}.")
 
 
-@pytest.mark.parametrize("body", ["<html>hello</html>", "", "[]", '{"hello": 1}'])
-async def test_something_else_runs_there(body: str) -> None:
-    async def hello(_request: web.Request) -> web.Response:
+def test_where_no_broker_runs(tmp_path: Path) -> None:
+    assert "CHAT_AMQP_URL" in explained(chat("dlq", "count", f"--state-dir={tmp_path}"))
+
+
+@asynccontextmanager
+async def answering(body: str, host: str = "127.0.0.1") -> AsyncIterator[int]:
+    """Answer everything with one body, and give the port."""
+
+    async def answer(_request: web.Request) -> web.Response:
         return web.Response(text=body)
 
     other = web.Application()
-    other.router.add_route("*", "/{path:.*}", hello)
+    other.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(other)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = "http://{}:{}".format(*runner.addresses[0][:2])
+    await web.TCPSite(runner, host, 0).start()
     try:
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["<html>hello</html>", "", "[]", '{"hello": 1}', '{"data": []}', '{"data": {"environment": "of hello"}}'],
+)
+async def test_something_else_runs_there(body: str) -> None:
+    async with answering(body) as port:
+        url = f"http://127.0.0.1:{port}"
         seed = await asyncio.to_thread(chat, "seed", f"--url={url}")
         given = {"CHAT_SERVICE_TOKEN": "t", "CHAT_AUTH_URLS": url}
         show = await asyncio.to_thread(chat, "user", "show", "alice", **given)
-    finally:
-        await runner.cleanup()
     for outcome in (seed, show):
         assert explained(outcome).startswith(f"What answers at {url} is not this chat")
 
@@ -91,6 +109,8 @@ async def test_something_else_runs_there(body: str) -> None:
     [
         (("seed", "--url=ftp://localhost"), "is not a URL"),
         (("seed", "--url=localhost:8080"), "is not a URL"),
+        (("seed", "--url=http://[::1"), "is not a URL"),
+        (("seed", "--url=http://localhost:99999"), "is not a URL"),
         (("say", "lobby", "hi"), "--as NAME"),
         (("say", "lobby", "hi", "--follow", "--as=a"), "leave TEXT out"),
         (("say", "lobby", "--id=x", "--as=a"), "--id needs TEXT"),
@@ -127,6 +147,16 @@ def test_no_demo_from_a_production_shell() -> None:
 def test_no_demo_elsewhere() -> None:
     why = explained(chat("seed", "--url=https://chat.example.org"))
     assert why == "No demo data there: https://chat.example.org is not on this machine."
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104 - what is refused
+async def test_no_demo_where_others_can_log_in(host: str) -> None:
+    """As with `make run BIND=0.0.0.0`: a development installation that is not for this machine alone."""
+    async with answering('{"data": {"environment": "development"}}', host) as port:
+        url = f"http://localhost:{port}"
+        seed = await asyncio.to_thread(chat, "seed", f"--url={url}")
+    why = f"No demo data there: other machines reach {url}: it listens on {host}, too."
+    assert explained(seed) == why
 
 
 @pytest.mark.parametrize(
@@ -174,36 +204,15 @@ def test_nothing_steers_the_terminal(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 
-@pytest.mark.parametrize(
-    ("typed", "lines"),
-    [(b"", []), (b"one\n\n two\r\nthree", ["one", " two", "three"]), (b"x\n" * 500, ["x"] * 500)],
-)
-async def test_lines(typed: bytes, lines: list[str]) -> None:
-    read, write = os.pipe()
-    os.write(write, typed)
-    os.close(write)
-    try:
-        assert [line async for line in lines_of(read)] == lines
-    finally:
-        os.close(read)
+async def test_a_connection_that_cannot_go_on_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def break_down(_client: object) -> None:
+        raise TypeError("no such answer")
 
-
-def test_the_stack_that_runs_is_meant(tmp_path: Path) -> None:
-    assert installation_url("", tmp_path) == DEFAULT_URL
-    state = StateFolder(tmp_path)
-    state.run.mkdir()
-    state.url_file.write_text("http://localhost:9000")
-    assert installation_url("", tmp_path) == "http://localhost:9000"
-    assert installation_url("http://localhost:1", tmp_path) == "http://localhost:1"
-    state.forget_last_run()
-    assert installation_url("", tmp_path) == DEFAULT_URL
-
-
-def test_settings_win_over_the_local_stack(tmp_path: Path) -> None:
-    environ = {"CHAT_AUTH_URLS": "dns+http://auth:8101,http://other", "CHAT_SERVICE_TOKEN": "t"}
-    assert auth_api(environ, tmp_path).url == "http://auth:8101"
-    with pytest.raises(CommandFailed, match="service token"):
-        auth_api({"CHAT_SECRETS_DIR": str(tmp_path)}, tmp_path)
+    monkeypatch.setattr(careful_client.CarefulClient, "run", break_down)
+    talk = Talk(of_token(Api(NOBODY), "t"), "0" * 24)
+    async with talk.connected():
+        with pytest.raises(ConnectionBroken, match="TypeError: no such answer"):
+            await talk.unless_turned_away(asyncio.Event().wait())
 
 
 def test_every_command_has_an_example() -> None:

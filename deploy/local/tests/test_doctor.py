@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from chat_local import doctor
 from chat_local.cli import app
 from chat_local.ports import PortBook
@@ -32,10 +33,30 @@ def test_a_taken_port_is_missing_something(tmp_path: Path, free_port: int) -> No
     assert f"PORT={free_port + 1} make run" in result.output
 
 
+async def test_a_port_of_something_else_is_taken(tmp_path: Path, free_port: int) -> None:
+    async def hello(_request: web.Request) -> web.Response:
+        return web.json_response({"data": {"environment": "hello"}})
+
+    other = web.Application()
+    other.router.add_get("/{path:.*}", hello)
+    runner = web.AppRunner(other)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", free_port).start()
+    try:
+        found = await asyncio.to_thread(port_of, free_port, tmp_path)
+    finally:
+        await runner.cleanup()
+    assert str(found).startswith(f"MISSING  Port        {free_port} is in use")
+
+
+def port_of(port: int, state_dir: Path) -> doctor.Finding:
+    findings = doctor.examine({}, port, state_dir)
+    return next(finding for finding in findings if finding.subject == "Port")
+
+
 async def test_a_port_of_ours_is_fine(stack: Stack, tmp_path: Path) -> None:
     port = stack.url.rpartition(":")[2]
-    findings = await asyncio.to_thread(doctor.examine, {}, int(port), tmp_path)
-    [found] = [finding for finding in findings if finding.subject == "Port"]
+    found = await asyncio.to_thread(port_of, int(port), tmp_path)
     assert str(found) == f"ok       Port        {port} is in use: chat runs there"
 
 

@@ -1,5 +1,6 @@
 """Ports are remembered between starts, and never taken from somebody else."""
 
+import json
 import socket
 from pathlib import Path
 
@@ -27,6 +28,17 @@ def test_a_remembered_port_that_is_taken_is_replaced(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", port)):
         assert not is_free(port)
         assert PortBook(tmp_path / "ports.json").port("mongod") != port
+
+
+def test_who_reads_while_they_are_saved_sees_all_of_them(tmp_path: Path) -> None:
+    book = PortBook(tmp_path / "ports.json")
+    port = book.port("mongod")
+    book.save()
+    with (tmp_path / "ports.json").open() as reading:
+        book.port("redis")
+        book.save()
+        assert json.load(reading) == {"mongod": port}
+    assert [file.name for file in tmp_path.iterdir()] == ["ports.json"]
 
 
 def test_ports_not_asked_for_this_time_are_not_forgotten(tmp_path: Path) -> None:

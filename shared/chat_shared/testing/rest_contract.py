@@ -17,6 +17,10 @@ PUBLIC = re.compile(r"/(api|media|\.well-known)/")
 PROXY_STATUSES = frozenset({400, 413, 502, 503, 504})
 NO_SUCH_ROUTE = {404: "not_found", 405: "method_not_allowed"}
 PROBLEM = "application/problem+json"
+#: Of refusals that the proxy words itself, and of pages for people.
+WITHOUT_CODE = frozenset({"text/plain", "text/html"})
+#: Answers that never have a body; nor has one to HEAD.
+EMPTY_STATUSES = frozenset({204, 304})
 ANY_TYPE = "*/*"
 
 
@@ -56,10 +60,16 @@ def _unknown_route(response: httpx2.Response, body: bytes) -> str | None:
     code = NO_SUCH_ROUTE.get(response.status_code)
     if code is None:
         return "this path or method is not documented"
-    # An answer to HEAD has no body, and the proxy's own has no code.
-    if _media_type(response) != PROBLEM or not body or orjson.loads(body)["code"] == code:
+    media_type = _media_type(response)
+    if _has_to_be_empty(response) or media_type in WITHOUT_CODE:
         return None
-    return f"the code should be {code}"
+    if media_type != PROBLEM or not body:
+        return "this is not how a path or method is refused"
+    return None if orjson.loads(body)["code"] == code else f"the code should be {code}"
+
+
+def _has_to_be_empty(response: httpx2.Response) -> bool:
+    return response.request.method == "HEAD" or response.status_code in EMPTY_STATUSES
 
 
 def _violation(operation: Operation, response: httpx2.Response, body: bytes) -> str | None:
@@ -67,8 +77,10 @@ def _violation(operation: Operation, response: httpx2.Response, body: bytes) -> 
     if documented is None:
         return "this status is not documented"
     content = documented.get("content", {})
-    if not body or not content or ANY_TYPE in content:
+    if _has_to_be_empty(response) or not content or ANY_TYPE in content:
         return None
+    if not body:
+        return "a body is documented"
     media_type = _media_type(response)
     if media_type not in content:
         return f"the content type {media_type} is not documented"

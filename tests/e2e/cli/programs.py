@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from chat_shared.testing import ApiClient, User, eventually
+from chat_shared.testing.surroundings import bare_environ, bare_folder
 
 if TYPE_CHECKING:
     from chat_local.stack import Stack
@@ -80,14 +81,14 @@ class Chat:
     """Runs commands against one installation."""
 
     def __init__(self, url: str) -> None:
-        self._environ = {name: value for name, value in os.environ.items() if not name.startswith("CHAT_")}
-        self._environ["CHAT_URL"] = url
+        self._url = url
 
     async def start(self, *arguments: str, **environ: str) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "chat_local", *arguments),
-            env={**self._environ, **environ},
+            env=bare_environ(**{"CHAT_URL": self._url, **environ}),
+            cwd=bare_folder(),
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
@@ -120,7 +121,8 @@ class Terminal:
         self._master, slave = os.openpty()
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "chat_local", *self._arguments),
-            env={**os.environ, **self._environ},
+            env=bare_environ(**self._environ),
+            cwd=bare_folder(),
             preexec_fn=lambda: os.login_tty(slave),
         )
         os.close(slave)

@@ -54,6 +54,15 @@ class TestSayOnce:
         assert sent.done().splitlines() == ["seq 1", "seq 2"]
         assert await contents(api, alice, room["id"]) == ["one", "two"]
 
+    async def test_a_pipe_of_which_a_line_is_refused(
+        self, chat: Chat, api: ApiClient, alice: User, new_room: NewRoom
+    ) -> None:
+        room = await new_room(alice)
+        typed = "\n".join(["one", "x" * 50_000, *["more"] * 500])
+        sent = await chat.run("say", room["id"], typed=typed, CHAT_TOKEN=alice.access_token)
+        assert (sent.out, sent.failed()) == ("seq 1\n", "Not sent: validation_failed")
+        assert await contents(api, alice, room["id"]) == ["one"]
+
     async def test_the_same_id_is_one_message(
         self, chat: Chat, api: ApiClient, alice: User, new_room: NewRoom
     ) -> None:

@@ -26,6 +26,13 @@ class TurnedAway(CommandFailed):
         super().__init__(f"The installation ended the connection: {reason}. Log in again.")
 
 
+class ConnectionBroken(CommandFailed):
+    """The client ended with an error that it does not expect."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(f"The connection broke: {type(error).__name__}: {printable(str(error))[:200]}")
+
+
 class NotSent(CommandFailed):
     """The message was refused for good, or its acknowledgement did not come in time."""
 
@@ -71,7 +78,7 @@ class Talk:
 
         Raises:
             NotSent: it was refused for good.
-            TurnedAway: the installation does not want this client any more.
+            TurnedAway, ConnectionBroken: see `unless_turned_away`.
         """
         message = {"roomId": self._room_id, "content": content, "clientMessageId": client_message_id}
         try:
@@ -84,6 +91,7 @@ class Talk:
 
         Raises:
             TurnedAway: it does not.
+            ConnectionBroken: the client cannot go on.
         """
         working = asyncio.create_task(work)
         try:
@@ -91,8 +99,11 @@ class Talk:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if working.done():
                 return working.result()
-            ended = self._given_up if self._given_up.done() else self._running
-            raise TurnedAway(ended.result())
+            if self._given_up.done():
+                raise TurnedAway(self._given_up.result())
+            if error := self._running.exception():
+                raise ConnectionBroken(error) from error
+            raise TurnedAway(self._running.result())
         finally:
             working.cancel()
 

@@ -18,7 +18,8 @@ def seed(url: UrlOption = "", state_dir: StateOption = STATE_DIR) -> None:
     """Put two demo users, their rooms and messages there.
 
     A second run adds nothing. Only for development: refused where CHAT_ENVIRONMENT is production, where the
-    URL is not of this machine, and where the installation says that it is a production one.
+    URL is not of this machine or other machines reach it, too, and where the installation says that it is a
+    production one.
 
     \b
     Example:
