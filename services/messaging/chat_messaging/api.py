@@ -42,6 +42,7 @@ def create_router(
     """Return the public routes."""
     router = APIRouter(tags=["messages"])
 
+    @router.get(f"{PATH}/", include_in_schema=False)
     @router.get(
         PATH,
         summary="List the messages",
@@ -66,6 +67,7 @@ def create_router(
             views, head = await reader.before(room_id, before, limit, skip)
         return Success(data=MessagePage(messages=views, head=head, total_message=head))
 
+    @router.post(f"{PATH}/", status_code=201, include_in_schema=False)
     @router.post(
         PATH,
         status_code=201,
