@@ -62,6 +62,12 @@ class NodeClient:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"id": self.sent, "message": message}).encode() + b"\n")
 
+    async def stop(self) -> None:
+        """Stop the client, and wait until its process has ended by itself."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(b'{"stop": true}\n')
+        await asyncio.wait_for(self._process.wait(), 15)
+
     async def end(self) -> None:
         """End the process."""
         if self._process.returncode is None:
@@ -135,6 +141,15 @@ def test_the_page_shows_the_clients(client: Path, language: str) -> None:
     code = careful_part(client)
     assert len(code.splitlines()) <= MAX_LINES
     assert f"\n```{language}\n{code}```\n" in (ROOT / "docs" / "clients.md").read_text()
+
+
+async def test_javascript_can_be_stopped(chat_url: str, new_user: NewUser) -> None:
+    """Nothing of it keeps its process alive, and it does not come back."""
+    async with node_client(chat_url, await new_user(), []) as client:
+        client.send("0" * 24)
+        await eventually(lambda: client.reported("refused"), timeout=15)
+        await client.stop()
+        assert len(client.reported("connected")) == 1
 
 
 async def test_javascript_is_cut_off_fifty_times(

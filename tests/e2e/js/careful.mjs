@@ -1,7 +1,7 @@
 // The CarefulClient of chat-client.js, driven by a test: one JSON object per line in each direction.
 //
 // Started with the client's file, the URL, the access token and the rooms (JSON). Reads {id, message} and sends
-// that message. Writes {kind, …}: connected, applied, reset, sent, refused, ended.
+// that message, or {stop: true}, after which nothing keeps the process alive. Writes {kind, …}: connected, applied, reset, sent, refused, ended.
 
 import { createInterface } from "node:readline";
 
@@ -24,9 +24,15 @@ const app = {
 const client = new CarefulClient(url, app, { answer: 5, retry: 0.1, reconnect: 0.1, longest: 0.5 });
 client.socket.on("connect", () => write({ kind: "connected" }));
 
-createInterface({ input: process.stdin })
+const lines = createInterface({ input: process.stdin });
+lines
   .on("line", (line) => {
-    const { id, message } = JSON.parse(line);
+    const { id, message, stop } = JSON.parse(line);
+    if (stop) {
+      lines.removeAllListeners("close");
+      process.stdin.destroy();
+      return client.stop();
+    }
     client.send(message).then(
       (answer) => write({ kind: "sent", id, answer }),
       (error) => write({ kind: "refused", id, code: error.message }),

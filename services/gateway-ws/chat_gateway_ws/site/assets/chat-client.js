@@ -150,7 +150,7 @@ export class CarefulClient {
   }
 
   stop() {
-    this.ended = { code: "stopped" };
+    this.ended = { code: "stopped" }; // what waits to be sent fails with it, and stays in the outbox
     this.socket.disconnect();
   }
 

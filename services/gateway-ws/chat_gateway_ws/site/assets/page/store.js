@@ -217,8 +217,9 @@ export class Store extends EventTarget {
   async loadPage(room) {
     const { begin, generation } = room;
     const page = await this.api.history(room.info.id, begin, PAGE).catch(() => null);
-    if (room.generation !== generation || room.begin !== begin) return; // reset meanwhile
+    if (room.generation !== generation) return; // reset meanwhile: another one is under way
     room.loading = null;
+    if (room.begin !== begin) return; // let go of meanwhile
     if (!page || (page.at(-1)?.seq ?? 0) !== begin - 1) return this.tell("history-failed", { room });
     room.messages.unshift(...page);
     room.isComplete = page.length < PAGE || page[0].seq === 1;
