@@ -1,6 +1,7 @@
 """`chat` against the installation under test."""
 
-from collections.abc import Awaitable, Callable
+import signal
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,14 @@ from .programs import Chat, Outcome
 
 if TYPE_CHECKING:
     from chat_local.stack import Stack
+
+
+@pytest.fixture(autouse=True)
+def _programs_can_be_interrupted() -> Iterator[None]:
+    """What a shell starts in the background ignores Ctrl-C, and so would all that such a test run starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")
