@@ -4,6 +4,7 @@ import asyncio
 import signal
 from typing import Any
 
+import pytest
 from chat_shared.testing import ApiClient, Connect, check_history, eventually
 from chat_shared.testing.express_database import ExpressDatabase, populated
 from chat_shared.testing.importing import (
@@ -86,6 +87,7 @@ async def _room_goes_on(
     await eventually(unread_is_one)
 
 
+@pytest.mark.timeout(240)  # what a killed process has left open is MongoDB's for a minute
 async def test_broken_off_it_goes_on(new_importer: NewImporter, api: ApiClient, old_hash: str) -> None:
     """Killed somewhere within the messages, a second run brings the rest: each once, in the same places."""
     database = populated(old_hash, users=10, rooms=8, messages=4_000)

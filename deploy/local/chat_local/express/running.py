@@ -4,7 +4,8 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from bson.errors import BSONError
 from chat_auth.importing import open_accounts
 from chat_messaging.importing import open_messages
 from chat_rooms.importing import open_rooms
-from chat_shared.errors import ChatError
+from chat_shared.errors import ChatError, Unavailable
 from chat_shared.importing import NeverStarted, WrongMasterKeys
 from chat_shared.logging import configure_logging
 from pydantic import ValidationError
@@ -33,6 +34,9 @@ from chat_local.state import StateFolder
 
 _MONGO_SETTINGS = ("CHAT_MONGO_URL", "MONGO_URI", "MONGODB_URI")
 _AMQP_SETTINGS = ("CHAT_AMQP_URL", "RABBITMQ_URL", "AMQP_URL")
+ABANDONED_SECONDS = 90.0
+"""How long MongoDB may hold us up: longer than it keeps what a killed process has left open."""
+PAUSE_SECONDS = 2
 
 
 class WrongUse(Exception):
@@ -85,7 +89,6 @@ def run(source: str, state_dir: Path, *, dry_run: bool) -> bool:
 
 
 async def _bring(source: str, installation: _Installation, *, dry_run: bool) -> bool:
-    report = Report(say)
     async with OldDatabase(source) as old:
         say(f"From {old.name} at {old.where}{' (dry run: nothing is written)' if dry_run else ''}")
         async with (
@@ -93,10 +96,30 @@ async def _bring(source: str, installation: _Installation, *, dry_run: bool) -> 
             open_rooms(installation.rooms, dry_run=dry_run, publishes=installation.publishes) as rooms,
             open_messages(installation.messaging, dry_run=dry_run) as messages,
         ):
-            await Migration(old, accounts, rooms, messages, report).run()
+            report = await _patiently(lambda report: Migration(old, accounts, rooms, messages, report).run())
     report.tell_sums()
     say("Complete" if report.is_complete else "Not complete: what was left out is named above")
     return report.is_complete
+
+
+async def _patiently(migrate: Callable[[Report], Awaitable[None]]) -> Report:
+    """Migrate, and begin anew while MongoDB holds us up; return the report of the attempt that worked.
+
+    A run that was killed within a transaction leaves it open, and with it a room that nobody can write to,
+    until MongoDB ends it after a minute (`transactionLifetimeLimitSeconds`).
+    """
+    deadline = time.monotonic() + ABANDONED_SECONDS
+    while True:
+        report = Report(say)
+        try:
+            await migrate(report)
+        except Unavailable as error:
+            if time.monotonic() > deadline:
+                raise
+            say(f"{error.message}: going on in {PAUSE_SECONDS} s where it was")
+            await asyncio.sleep(PAUSE_SECONDS)
+        else:
+            return report
 
 
 def _installation(state_dir: Path) -> _Installation:
