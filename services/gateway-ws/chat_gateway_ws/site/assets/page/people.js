@@ -1,9 +1,9 @@
 // Who is in the open room, and who of them is online.
 
 import { $, aside, attempt, el } from "./dom.js";
+import { EVERY_MS, sleep } from "./patience.js";
 
 const SHOWN = 500;
-const EVERY_MS = 1000;
 
 export function showPeople(store) {
   const box = $("#people");
@@ -23,7 +23,7 @@ export function showPeople(store) {
         store.directory.need(members.map(({ userId }) => userId), { again: true }); // `isOnline` may have changed
         render();
       }
-      if (isStale && store.current === loading) await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+      if (isStale && store.current === loading) await sleep(EVERY_MS);
     }
     loading = null;
   };

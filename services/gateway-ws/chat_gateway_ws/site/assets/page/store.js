@@ -1,29 +1,14 @@
 // What the page knows: rooms, their messages, and the client that keeps them right. Views listen to its events.
 
-import { CarefulClient, LoggedOut } from "../chat-client.js";
+import { CarefulClient } from "../chat-client.js";
 import { Directory } from "./directory.js";
 import { Outbox } from "./outbox.js";
+import { EVERY_MS, sleep, untilItWorks } from "./patience.js";
 
 const PAGE = 50;
 const KEPT_UNSEEN = 200; // messages of a room that nobody looks at; older ones are loaded when somebody does
 const TYPING_SECONDS = 6;
-const EVERY_MS = 1000; // what could be asked or told with each message is so once in that time
 const LIST_EVERY_MS = 50;
-const LONGEST_PAUSE_MS = 20_000;
-
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Do something until it works. Whoever is logged out, or refused for good, gets the failure. */
-async function untilItWorks(work) {
-  for (let pause = 500; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-    try {
-      return await work();
-    } catch (error) {
-      if (error instanceof LoggedOut || !error.retryable) throw error;
-      await sleep(pause * (0.5 + Math.random()));
-    }
-  }
-}
 
 /** A room of mine. `messages` has no holes: it ends with the newest one applied, and begins where history was left. */
 class Room {
